@@ -1,0 +1,17 @@
+"""GradNerve: the deep-learning engine that you can read.
+
+>>> import gradnerve as gn
+>>> x = gn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+>>> (x**2).sum().backward()
+>>> print(x.grad)
+[2. 4. 6.]
+"""
+
+from gradnerve.tensor import Tensor  # isort: skip (the operators stand on it)
+from gradnerve import data, nn, ops, optim
+from gradnerve.check import gradcheck
+from gradnerve.debug import debug_mode
+from gradnerve.graph import no_grad, operator
+from gradnerve.ops import *
+
+__version__ = "0.3.0.dev0"

@@ -1,0 +1,52 @@
+"""Array libraries: which one a value belongs to, and the few kernels that the standard lacks.
+
+Operators are written in the vocabulary of the Python Array API standard, which NumPy speaks itself
+and `array_api_compat` speaks for the others. What the standard lacks (windows, scatter-add, erf) is
+a named kernel, in one file per library.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gradnerve.backends import numpy as numpy_kernels
+
+libraries: dict[type, Any] = {np.ndarray: np}
+"""The namespace of each type of array that has been met."""
+
+
+def array_library(value: Any, *others: Any) -> Any:
+    """The standard's namespace for the first array among the values; NumPy's if there is none.
+
+    >>> array_library(2.0, np.ones(3)).__name__
+    'numpy'
+    """
+    library = libraries.get(type(value))
+    if library is not None:
+        return library
+    for array in (value, *others):
+        if type(array) not in libraries and hasattr(array, "__array_namespace__"):
+            import array_api_compat
+
+            libraries[type(array)] = array_api_compat.array_namespace(array)
+        if type(array) in libraries:
+            return libraries[type(array)]
+    return np
+
+
+def as_array(value: Any) -> Any:
+    """An array as it is; lists and numbers as a NumPy array (0-d for a number)."""
+    if type(value) in libraries:
+        return value
+    return np.asarray(value)
+
+
+def kernels(*values: Any) -> ModuleType:
+    """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
+    library = array_library(*values)
+    if library is not np or any(hasattr(value, "_record") for value in values):
+        raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
+    return numpy_kernels

@@ -1,0 +1,177 @@
+"""What the Array API standard lacks, for NumPy's arrays.
+
+Windows (convolution, pooling) loop over the few positions inside a kernel, each a strided view of
+the whole batch, never over pixels. They work in the memory order (C, N, ...), in which a convolution
+is one matrix product: the (N, C, ...) arrays that go out are views of it, and NumPy's elementwise
+functions keep that order, so a network is seldom transposed in memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from gradnerve.ops.window import Window
+
+Array = Any
+
+
+def erf(x: Array) -> Array:
+    """The error function, from SciPy."""
+    from scipy.special import erf as scipy_erf
+
+    return scipy_erf(x)
+
+
+def pad(x: Array, margins: Any, value: Any) -> Array:
+    """x inside a margin of `value`: a pair (before, after) for each axis."""
+    return np.pad(x, margins, constant_values=value)
+
+
+def scatter_add(x: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape` with x added at `key`, repeated places several times."""
+    out = np.zeros(shape, dtype=x.dtype)
+    parts = key if isinstance(key, tuple) else (key,)
+    if any(isinstance(part, (np.ndarray, list)) for part in parts):
+        np.add.at(out, key, x)
+    else:
+        out[key] = x  # a basic key names each place once
+    return out
+
+
+# --- Windows --------------------------------------------------------------------------------------
+
+
+def places(window: Window, out: tuple[int, ...]) -> Iterator[tuple[Any, tuple[slice, ...]]]:
+    """Each position inside the kernel, with the slices of the input that it sees in all windows."""
+    for position in itertools.product(*(range(k) for k in window.kernel)):
+        steps = zip(position, window.dilation, window.stride, out, strict=True)
+        yield position, tuple(slice(p * d, p * d + s * (n - 1) + 1, s) for p, d, s, n in steps)
+
+
+def padded(x: Array, window: Window, value: float = 0) -> Array:
+    """(N, C, *S) with the window's margins around the axes S, in the memory order (C, N, *S)."""
+    if not any(a or b for a, b in window.padding):
+        return x
+    sides = [a + n + b for n, (a, b) in zip(x.shape[2:], window.padding, strict=True)]
+    out = np.full((x.shape[1], x.shape[0], *sides), value, dtype=x.dtype).swapaxes(0, 1)
+    out[inside(window, x.shape)] = x
+    return out
+
+
+def inside(window: Window, shape: tuple[int, ...]) -> Any:
+    """Where in the padded array the original one of `shape` lies."""
+    spans = zip(window.padding, shape[2:], strict=True)
+    return (..., *(slice(a, a + n) for (a, _), n in spans))
+
+
+def padded_zeros(window: Window, shape: tuple[int, ...], dtype: Any) -> Array:
+    sides = [a + n + b for n, (a, b) in zip(shape[2:], window.padding, strict=True)]
+    return np.zeros((shape[1], shape[0], *sides), dtype=dtype).swapaxes(0, 1)
+
+
+def columns(x: Array, window: Window, groups: int) -> Array:
+    """(N, C, *S) -> (groups, C/groups · kernel, N · windows): each window's values in a column."""
+    batch, channels = x.shape[:2]
+    out = window.count(x.shape[2:])
+    x = padded(x, window).swapaxes(0, 1)
+    columns = np.empty((channels, *window.kernel, batch, *out), dtype=x.dtype)
+    for position, seen in places(window, out):
+        columns[(slice(None), *position)] = x[(..., *seen)]
+    return columns.reshape(groups, channels // groups * _size(window.kernel), -1)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape))
+
+
+def convolve(x: Array, weight: Array, window: Window, groups: int) -> Array:
+    """(N, C, *S), (F, C/groups, *K) -> (N, F, *O), by one matrix product."""
+    out = window.count(x.shape[2:])
+    factors = weight.reshape(groups, weight.shape[0] // groups, -1)
+    y = factors @ columns(x, window, groups)
+    return y.reshape(weight.shape[0], x.shape[0], *out).swapaxes(0, 1)
+
+
+def convolve_input(c: Array, weight: Array, window: Window, groups: int, shape: Any) -> Array:
+    """The adjoint of `convolve` by x: (N, F, *O), (F, C/groups, *K) -> (N, C, *S) = shape."""
+    factors = weight.reshape(groups, weight.shape[0] // groups, -1)
+    values = c.swapaxes(0, 1).reshape(groups, weight.shape[0] // groups, -1)
+    seen_by = (factors.swapaxes(1, 2) @ values).reshape(
+        shape[1], *window.kernel, shape[0], *c.shape[2:]
+    )
+    x = padded_zeros(window, shape, seen_by.dtype)
+    for position, seen in places(window, c.shape[2:]):
+        x.swapaxes(0, 1)[(..., *seen)] += seen_by[(slice(None), *position)]
+    return x[inside(window, shape)]
+
+
+def convolve_weight(c: Array, x: Array, window: Window, groups: int) -> Array:
+    """The adjoint of `convolve` by the weight: (N, F, *O), (N, C, *S) -> (F, C/groups, *K)."""
+    filters = c.shape[1]
+    values = c.swapaxes(0, 1).reshape(groups, filters // groups, -1)
+    weight = values @ columns(x, window, groups).swapaxes(1, 2)
+    return weight.reshape(filters, x.shape[1] // groups, *window.kernel)
+
+
+def window_max(x: Array, window: Window) -> Array:
+    """(N, C, *S) -> (N, C, *O): the greatest value in each window."""
+    x = padded(x, window, lowest(x.dtype))
+    y = None
+    for _, seen in places(window, window.count_padded(x.shape[2:])):
+        part = x[(..., *seen)]
+        y = np.copy(part, order="K") if y is None else np.maximum(y, part, out=y)
+    return y
+
+
+def window_argmax(x: Array, y: Array, window: Window) -> Array:
+    """Which position in the kernel, counted row by row, holds the first greatest value."""
+    x = padded(x, window, lowest(x.dtype))
+    index = np.zeros_like(y, dtype=np.uint8 if _size(window.kernel) < 256 else np.int32)
+    for i, (_, seen) in reversed(list(enumerate(places(window, y.shape[2:])))):
+        np.copyto(index, index.dtype.type(i), where=x[(..., *seen)] == y)
+    return index
+
+
+def window_pick(x: Array, index: Array, window: Window) -> Array:
+    """(N, C, *S) -> (N, C, *O): the value at position `index` of each window."""
+    x = padded(x, window)
+    y = np.zeros_like(index, dtype=x.dtype)
+    for i, (_, seen) in enumerate(places(window, index.shape[2:])):
+        np.copyto(y, x[(..., *seen)], where=index == i)
+    return y
+
+
+def window_put(c: Array, index: Array, window: Window, shape: Any) -> Array:
+    """The adjoint of `window_pick`: (N, C, *O) -> (N, C, *S) = shape, 0 where nothing was picked."""
+    x = padded_zeros(window, shape, c.dtype)
+    for i, (_, seen) in enumerate(places(window, c.shape[2:])):
+        x[(..., *seen)] += c * (index == i)
+    return x[inside(window, shape)]
+
+
+def window_sum(x: Array, window: Window) -> Array:
+    """(N, C, *S) -> (N, C, *O): the sum of each window."""
+    x = padded(x, window)
+    y = None
+    for _, seen in places(window, window.count_padded(x.shape[2:])):
+        part = x[(..., *seen)]
+        y = np.copy(part, order="K") if y is None else np.add(y, part, out=y)
+    return y
+
+
+def window_spread(c: Array, window: Window, shape: Any) -> Array:
+    """The adjoint of `window_sum`: each value of c at all places of its window, added up."""
+    x = padded_zeros(window, shape, c.dtype)
+    for _, seen in places(window, c.shape[2:]):
+        x[(..., *seen)] += c
+    return x[inside(window, shape)]
+
+
+def lowest(dtype: Any) -> Any:
+    """Less than every other value of the dtype."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min

@@ -1,0 +1,186 @@
+"""gradcheck: are the gradients right? Compare them with finite differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors, graph
+from gradnerve.backends import as_array
+from gradnerve.tensor import Tensor
+
+# Up to so many elements of an input are checked one by one; more, along random directions.
+ELEMENTS = 64
+DIRECTIONS = 4
+
+
+def gradcheck(
+    f: Callable[..., Any], inputs: Any, *, order: int = 1, eps: float = 1e-6,
+    rtol: float = 1e-5, atol: float = 1e-6, seed: int = 0,
+) -> bool:  # fmt: skip
+    """Compare the gradients of f with central differences, in float64; True if they agree.
+
+    `inputs` is an array, a Tensor, or a tuple or list of them; those of floating point are checked.
+    f returns a Tensor or a tuple of them, each weighed with random numbers (of `seed`). An input of
+    at most 64 elements is checked element by element, a larger one along random directions. With
+    `order=2` the gradients of the gradients are checked too.
+
+    Raises GradcheckError, an AssertionError, for a gradient that differs by more than
+    atol + rtol · |gradient| or is not a number: it names the input, the element, both numbers, and
+    the operator most likely to blame.
+
+    >>> import gradnerve as gn
+    >>> gradcheck(gn.tanh, [0.5, -1.0])
+    True
+    """
+    given = inputs if isinstance(inputs, (tuple, list)) and not _is_numbers(inputs) else (inputs,)
+    values = [_double(value) for value in given]
+    names = [getattr(value, "name", None) for value in given]
+    checked = [i for i, value in enumerate(values) if value.dtype.kind == "f"]
+    rng = np.random.default_rng(seed)
+    if not checked:
+        raise TypeError("gradcheck: no input is floating point, so there is nothing to check")
+
+    outputs = _outputs(f, values, ())
+    weights = [rng.standard_normal(out.shape) for out in outputs]
+
+    def total(*tensors: Any) -> Any:
+        found = f(*tensors)
+        found = found if isinstance(found, tuple) else (found,)
+        return sum((out * w).sum() for out, w in zip(found, weights, strict=True))
+
+    leaves = _leaves(values, checked)
+    result = total(*leaves)
+    gradients = _gradients(result, [leaves[i] for i in checked], record=False)
+    for i, gradient in zip(checked, gradients, strict=True):
+        for direction, element in _directions(values[i], rng):
+            expected = _central_difference(total, values, i, direction, eps)
+            got = float(np.sum(gradient * direction))
+            if not abs(got - expected) <= atol + rtol * max(abs(got), abs(expected)):
+                blame = _blame(result, rng, eps, rtol, atol)
+                raise errors.GradcheckError(
+                    errors.wrong_gradient(i, names[i], values[i].shape, element, got, expected, blame)
+                )
+    if order > 1:
+
+        def gradient_of(*tensors: Any) -> tuple[Any, ...]:
+            if not any(t.requires_grad for t in tensors):  # at the ends of a finite difference
+                tensors = tuple(_leaves([t.data for t in tensors], checked))
+            parents = [tensors[i] for i in checked]
+            return tuple(_gradients(total(*tensors), parents, record=True))
+
+        gradcheck(gradient_of, tuple(values), order=order - 1, eps=eps, rtol=rtol, atol=atol)
+    return True
+
+
+def _is_numbers(inputs: Sequence[Any]) -> bool:
+    """Whether a list is one input, of numbers, rather than several inputs."""
+    return all(isinstance(value, (int, float, list)) for value in inputs)
+
+
+def _double(value: Any) -> np.ndarray:
+    array = np.asarray(getattr(value, "data", value) if isinstance(value, Tensor) else value)
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _leaves(values: Sequence[np.ndarray], checked: Sequence[int]) -> list[Tensor]:
+    return [Tensor(np.array(v), requires_grad=i in checked) for i, v in enumerate(values)]
+
+
+def _outputs(f: Callable[..., Any], values: Sequence[np.ndarray], checked: Sequence[int]) -> tuple:
+    outputs = f(*_leaves(values, checked))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    for output in outputs:
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"gradcheck: the function returned {type(output).__name__}, not a Tensor; did it leave "
+                "the graph by .data, .numpy() or float()?"
+            )
+    return outputs
+
+
+def _gradients(result: Any, parents: Sequence[Tensor], record: bool) -> list[Any]:
+    """The cotangent of each parent; zeros for those that the result does not depend on."""
+    found: dict[int, Any] = {}
+    if isinstance(result, Tensor) and result.requires_grad:
+        one = as_array(np.ones(result.shape))
+        for tensor, ct in graph.flow(result, Tensor(one) if record else one, record=record):
+            found[id(tensor)] = ct
+    zeros = (np.zeros(parent.shape) for parent in parents)
+    gradients = [found.get(id(p), zero) for p, zero in zip(parents, zeros, strict=True)]
+    if record:  # where a gradient is constant it is a plain array; f's outputs are Tensors
+        return [g if isinstance(g, Tensor) else Tensor(g) for g in gradients]
+    return gradients
+
+
+def _directions(value: np.ndarray, rng: Any) -> Iterator[tuple[np.ndarray, tuple | None]]:
+    if value.size <= ELEMENTS:
+        for element in np.ndindex(value.shape):
+            direction = np.zeros(value.shape)
+            direction[element] = 1.0
+            yield direction, element
+    else:
+        for _ in range(DIRECTIONS):
+            yield rng.standard_normal(value.shape) / math.sqrt(value.size), None
+
+
+def _central_difference(
+    f: Callable[..., Any], values: Sequence[np.ndarray], i: int, direction: np.ndarray, eps: float
+) -> float:
+    """(f(x + ε d) - f(x - ε d)) / 2ε, with ε scaled to the size of x."""
+    step = eps * max(1.0, float(np.max(np.abs(values[i] * (direction != 0)), initial=0.0)))
+    ends = []
+    for sign in (1, -1):
+        moved = [v + sign * step * direction if j == i else v for j, v in enumerate(values)]
+        out = f(*_leaves(moved, ()))
+        ends.append(float(out))
+    return (ends[0] - ends[1]) / (2 * step)
+
+
+def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
+    """The operator of the graph whose own rule is furthest from its own finite difference."""
+    worst, words = 0.0, ""
+    for op, args, values, y in _records(result):
+        if type(y) is tuple or y.dtype.kind != "f":
+            continue
+        weights = rng.standard_normal(y.shape)
+        tensors = [Tensor(v, requires_grad=isinstance(a, Tensor) and a.requires_grad)
+                   if isinstance(a, Tensor) else a for a, v in zip(args, values, strict=True)]  # fmt: skip
+        call = getattr(graph.operators, op.name)
+        out = call(*tensors)
+        reached: dict[int, list] = {}
+        graph.pass_back(out, weights, out._record, reached, [])
+        for i, tensor in enumerate(tensors):
+            if not isinstance(tensor, Tensor) or not tensor.requires_grad:
+                continue
+            direction = rng.standard_normal(tensor.shape)
+
+            def end(sign: int, i: int = i, d: Any = direction, values: Any = values) -> float:
+                moved = [v + sign * eps * d if j == i else v for j, v in enumerate(values)]
+                return float(np.sum(op.forward(*moved) * weights))  # noqa: B023
+
+            expected = (end(1) - end(-1)) / (2 * eps)
+            got = float(np.sum(reached[tensor._number][1] * direction))
+            error = abs(got - expected) / (atol + rtol * max(abs(got), abs(expected)))
+            if not error <= max(worst, 1.0):
+                worst = error if error == error else math.inf
+                name = op.names[min(i, len(op.names) - 1)]
+                words = f"`{op.name}`, by its input {name!r}"
+    return words
+
+
+def _records(result: Any) -> Iterator[tuple[Any, tuple, list, Any]]:
+    """Every operator's call that led to the result."""
+    seen: set[int] = set()
+    stack = [result]
+    while stack:
+        tensor = stack.pop()
+        if id(tensor) in seen or type(tensor._record) is not tuple:
+            continue
+        seen.add(id(tensor))
+        op, args, values = tensor._record
+        yield op, args, values, tensor._data
+        stack.extend(arg for arg in args if isinstance(arg, Tensor))

@@ -1,0 +1,197 @@
+"""Debug mode: the checks that find what beginners get wrong. Slow; switch it on to find a mistake."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from gradnerve import errors, graph
+from gradnerve.tensor import Tensor
+
+Line = tuple[str, int]
+
+
+@contextmanager
+def debug_mode() -> Iterator[None]:
+    """Check every value and every cotangent that is computed inside, and say where a mistake began.
+
+    Raises NonFinite where a NaN or an infinity is born (forward or backward), with the operator, its
+    operands and the line; ChangedInPlace where a value that backward needs was changed in place,
+    with the operator that saved it and the line that changed it. Warns where (n, 1) and (n,) are
+    broadcast to (n, n).
+
+    >>> import gradnerve as gn
+    >>> x = gn.Tensor([1.0, 0.0], requires_grad=True)
+    >>> with gn.debug_mode(), np.errstate(all="ignore"):
+    ...     gn.log(x)
+    Traceback (most recent call last):
+        ...
+    gradnerve.errors.NonFinite: log made -inf at element (1,) ...
+    """
+    outer, graph.watch = graph.watch, Checks()
+    traced_from = sys._getframe(2)  # past contextlib, the frame with the `with`
+    own_trace = sys.gettrace() is None  # leave the line to a debugger that is at work
+    if own_trace:
+        sys.settrace(graph.watch.trace)
+        frame: Any = traced_from
+        while frame is not None:
+            frame.f_trace = graph.watch.trace
+            frame = frame.f_back
+    try:
+        yield
+    finally:
+        graph.watch = outer
+        if own_trace:
+            sys.settrace(None)
+            frame = traced_from
+            while frame is not None:
+                frame.f_trace = None
+                frame = frame.f_back
+
+
+def first_non_finite(model: Any, *inputs: Any) -> str | None:
+    """The first layer whose output on these inputs is not finite, as "'conv1' (Conv2d)"; or None.
+
+    >>> from gradnerve import nn
+    >>> model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    >>> model[0].weight.data[...] = np.inf
+    >>> first_non_finite(model, np.ones((1, 2), dtype=np.float32))
+    "'0' (Linear)"
+    """
+    with graph.no_grad(), np.errstate(all="ignore"):
+        outer, graph.watch = graph.watch, Checks()
+        try:
+            model(*(x if isinstance(x, Tensor) else Tensor(x) for x in inputs))
+        except errors.NonFinite as error:
+            layer: Any = getattr(error, "layer", None)
+            return f"{getattr(error, 'layer_path', '')!r} ({type(layer).__name__})" if layer else None
+        finally:
+            graph.watch = outer
+    return None
+
+
+@dataclass
+class Note:
+    """What debug mode knows of a recorded tensor."""
+
+    tensor: ref[Tensor]
+    line: Line
+    prints: list[int]  # of the values that its operator saved
+    changed: dict[int, Line] = field(default_factory=dict)
+
+
+class Checks:
+    """What `graph.watch` is in debug mode. `graph` calls `computed`, `used` and `passed_back`."""
+
+    def __init__(self) -> None:
+        self.notes: dict[int, Note] = {}
+        self.last_line: Line = ("", 0)
+
+    def computed(self, tensor: Tensor, op: graph.Operator, args: tuple[Any, ...]) -> None:
+        """An operator has made a tensor."""
+        line = errors.user_line()
+        _check_born(tensor._data, op, args, line)
+        _check_broadcast(tensor, op, args, line)
+        if type(tensor._record) is tuple:
+            number = tensor._number
+            link = ref(tensor, lambda _: self.notes.pop(number, None))
+            self.notes[number] = Note(link, line, _fingerprints(tensor._record))
+
+    def used(self, tensor: Tensor, record: graph.Record) -> None:
+        """Backward is about to use what was saved for a tensor."""
+        note = self.notes.get(tensor._number)
+        if note is None:
+            return
+        op, args, _ = record
+        self._find_changes(note, ("", 0))
+        for place, changed_at in note.changed.items():
+            name = op.names[min(place, len(op.names) - 1)] if place < len(args) else "its result"
+            value = args[place] if place < len(args) else tensor
+            raise errors.ChangedInPlace(
+                errors.changed_in_place(op.name, name, value, note.line, changed_at)
+            )
+
+    def passed_back(self, tensor: Tensor, op: graph.Operator, parent: Tensor, ct: Any) -> None:
+        """A rule has given a parent its share of the cotangent."""
+        kind = _not_finite(ct)
+        if kind is not None:
+            note = self.notes.get(tensor._number)
+            line = note.line if note else None
+            raise errors.NonFinite(errors.born_backward(op.name, kind, parent, line))
+
+    def trace(self, frame: Any, event: str, arg: Any) -> Any:
+        """Called by Python for each line: whatever has changed, the line before has changed it."""
+        filename = frame.f_code.co_filename
+        if filename.startswith((errors.PACKAGE, "<")) or "site-packages" in filename:
+            return None
+        if event in ("line", "return"):
+            for note in list(self.notes.values()):
+                self._find_changes(note, self.last_line)
+            self.last_line = (filename, frame.f_lineno)
+        return self.trace
+
+    def _find_changes(self, note: Note, line: Line) -> None:
+        tensor = note.tensor()
+        if tensor is None or type(tensor._record) is not tuple:
+            return
+        now = _fingerprints(tensor._record)
+        for place, (before, after) in enumerate(zip(note.prints, now, strict=True)):
+            if before != after:
+                note.changed.setdefault(place, line)
+
+
+def _fingerprints(record: graph.Record) -> list[int]:
+    return [
+        zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data) if _is_array(value) else 0
+        for value in record[2]
+    ]
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.size > 0
+
+
+def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
+    """"NaN", "inf" or "-inf", and the first element that is it; None where all is finite."""
+    array = np.asarray(getattr(value, "_data", value))
+    if array.dtype.kind not in "fc" or np.isfinite(array).all():
+        return None
+    bad = np.isnan(array) if np.isnan(array).any() else ~np.isfinite(array)
+    element = tuple(int(i) for i in np.argwhere(bad)[0])
+    return ("NaN" if np.isnan(array[element]) else str(array[element])), element
+
+
+def _check_born(result: Any, op: graph.Operator, args: tuple[Any, ...], line: Line) -> None:
+    kind = _not_finite(result) if not isinstance(result, tuple) else None
+    if kind is None:
+        return
+    for name, arg in zip((*op.names, *(op.names[-1:] * len(args))), args, strict=False):
+        if isinstance(arg, (Tensor, np.ndarray, float)):
+            inherited = _not_finite(arg)
+            if inherited is None:
+                continue
+            # An infinity that was put in on purpose (a mask) may pass; a NaN may not, and an
+            # infinity may not become a NaN.
+            if inherited[0] == "NaN":
+                raise errors.NonFinite(errors.came_in(op.name, name, arg, inherited, line))
+            if kind[0] != "NaN":
+                return
+    raise errors.NonFinite(errors.born(op.name, op.names, args, kind, line))
+
+
+def _check_broadcast(tensor: Tensor, op: graph.Operator, args: tuple, line: Line) -> None:
+    if len(args) != 2:
+        return
+    a, b = (tuple(getattr(arg, "shape", ())) for arg in args)
+    column, row = (a, b) if len(a) == 2 else (b, a)
+    if len(column) == 2 and column[1] == 1 and row == column[:1] and row[0] > 1:
+        if tensor.shape == (row[0], row[0]):
+            warnings.warn_explicit(errors.outer_broadcast(op.name, a, b, line), UserWarning, *line)

@@ -1,0 +1,495 @@
+"""What GradNerve says when something is wrong: what happened, why, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.exceptions import AxisError
+
+PACKAGE = str(Path(__file__).parent)
+
+
+class NoGradientPath(RuntimeError):
+    """`backward()` was called on a tensor from which no path leads to a parameter."""
+
+
+class GraphFreed(RuntimeError):
+    """`backward()` needs a record that an earlier `backward()` has let go of."""
+
+
+class NonFinite(FloatingPointError):
+    """Debug mode found the birthplace of a NaN or an infinity."""
+
+
+class ChangedInPlace(RuntimeError):
+    """Debug mode found that a value saved for backward was changed in place."""
+
+
+class GradcheckError(AssertionError):
+    """A gradient differs from its finite difference."""
+
+
+# --- Where the user is ----------------------------------------------------------------------------
+
+
+def user_line() -> tuple[str, int]:
+    """The innermost line outside GradNerve: its file and number."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def at(line: tuple[str, int]) -> str:
+    """A line for the reader: ``train.py:12 (`loss = f(x)`)``."""
+    filename, number = line
+    source = linecache.getline(filename, number).strip()
+    return f"{Path(filename).name}:{number}" + (f" (`{source}`)" if source else "")
+
+
+def _is_inside(filename: str) -> bool:
+    return filename.startswith(PACKAGE) or filename.endswith(("contextlib.py", "functools.py"))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'weight'?`, or nothing when no known name is near."""
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+# --- Calling an operator --------------------------------------------------------------------------
+
+# What PyTorch's users write, by the Array API's name.
+OTHER_NAMES = {"dim": "axis", "keepdim": "keepdims", "dims": "axis", "unbiased": "correction"}
+OTHER_NAMES |= {"ddof": "correction", "axes": "axis", "input": "x", "other": "x2"}
+
+
+def bad_arguments(
+    name: str, names: Sequence[str], args: Sequence[Any], options: dict[str, Any]
+) -> str:
+    signature = f"{name}({', '.join(names)})"
+    if len(args) > len(names):
+        return f"{signature} takes at most {len(names)} arguments, but {len(args)} were given"
+    for option in options:
+        if option in names[: len(args)]:
+            return f"{signature} got {option!r} twice: by position and by name"
+        if option not in names:
+            other = OTHER_NAMES.get(option)
+            hint = f" Here it is called {other!r}." if other in names else nearest(option, names)
+            return f"{signature} has no argument {option!r}.{hint}"
+    return f"{signature} cannot be called like this"
+
+
+def missing_argument(name: str, names: Sequence[str], missing: str) -> str:
+    return f"{name}({', '.join(names)}) needs {missing!r}"
+
+
+def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[Any]) -> Exception:
+    """The same exception, saying which operator failed, on what, and how it might be mended."""
+    if hasattr(error, "explained"):
+        return error  # by an operator inside this one
+    shapes = [_shape(arg) for arg in args]
+    message = None
+    if isinstance(error, (ValueError, TypeError)) and len(args) == 2 and None not in shapes:
+        if name == "matmul":
+            message = _matmul(shapes, args)
+        elif not _broadcastable(*shapes):
+            message = _broadcast(name, names, shapes, args)
+    if message is None:
+        message = f"{name}: {error}" + "".join(
+            f"\n  {n}: {describe(a)}" for n, a in zip(names, args, strict=False) if _shape(a) is not None
+        )
+    kinds = (AxisError, IndexError, TypeError, ValueError)
+    kind = next((k for k in kinds if isinstance(error, k)), None)
+    if kind is None:
+        error.add_note(message)
+    else:
+        error = kind(message)
+    error.explained = True  # type: ignore[attr-defined]
+    return error
+
+
+def _shape(arg: Any) -> tuple[int, ...] | None:
+    return tuple(arg.shape) if hasattr(arg, "shape") else None
+
+
+def describe(arg: Any) -> str:
+    """`float32 of shape (3, 4), named 'weight'`."""
+    name = getattr(arg, "name", None)
+    return f"{arg.dtype} of shape {tuple(arg.shape)}" + (f", named {name!r}" if name else "")
+
+
+def _named(arg: Any, fallback: str) -> str:
+    return getattr(arg, "name", None) or fallback
+
+
+def _broadcastable(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
+
+
+def _broadcast(name: str, names: Sequence[str], shapes: list, args: Sequence[Any]) -> str:
+    a, b = shapes
+    axis = next(
+        -1 - i for i, (n, m) in enumerate(zip(a[::-1], b[::-1], strict=False)) if n != m and 1 not in (n, m)
+    )
+    first, second = _named(args[0], names[0]), _named(args[1], names[1])
+    message = (
+        f"{name}: shapes {a} and {b} do not fit: axis {axis} is {a[axis]} in {first} and {b[axis]} "
+        f"in {second}, and neither is 1."
+    )
+    if len(a) == len(b) == 2 and a == b[::-1]:
+        message += f" Did you mean {second}.mT?"
+    elif len(b) == 1 and b[0] == a[0]:
+        message += f" Did you mean {second}[:, None]?"
+    elif len(a) == 1 and a[0] == b[0]:
+        message += f" Did you mean {first}[:, None]?"
+    return message
+
+
+def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
+    a, b = shapes
+    if not a or not b:
+        return f"matmul: a single number (shape ()) cannot be a factor of @: got {a} @ {b}. Use *."
+    first, second = _named(args[0], "a"), _named(args[1], "b")
+    inner = b[-2] if len(b) > 1 else b[-1]
+    if a[-1] == inner:
+        return None if _broadcastable(a[:-2], b[:-2]) else (
+            f"matmul: {a} @ {b}: the leading axes {a[:-2]} and {b[:-2]} do not fit together"
+        )
+    which = "second-last" if len(b) > 1 else "only"
+    message = (
+        f"matmul: {a} @ {b} do not fit: the last axis of {first} is {a[-1]}, "
+        f"the {which} axis of {second} is {inner}."
+    )
+    if len(b) > 1 and a[-1] == b[-1]:
+        message += f" Did you mean {second}.mT?"
+    elif len(a) > 1 and a[-2] == inner:
+        message += f" Did you mean {first}.mT?"
+    return message
+
+
+# --- Defining an operator -------------------------------------------------------------------------
+
+
+def reserved_name(operator: str, name: str) -> str:
+    return (
+        f"operator {operator!r} has a parameter {name!r}, but in a rule `ct` is the cotangent, `y` the "
+        "output and `needs` which inputs want a share: call it something else, such as x1, x2"
+    )
+
+
+def unknown_rule_input(operator: str, name: str, names: Sequence[str]) -> str:
+    return f"a rule for {name!r}, but {operator}({', '.join(names)}) has no such input"
+
+
+def unknown_rule_value(operator: str, name: str, order: Sequence[str]) -> str:
+    return (
+        f"a rule of {operator!r} names {name!r}; it can name {', '.join(order)}. "
+        "A value from outside would have no derivative of its own."
+    )
+
+
+def name_taken(name: str, module: str) -> str:
+    return f"an operator {name!r} exists already, in {module}: choose another name"
+
+
+def no_rule(operator: str, names: Sequence[str], position: int) -> str:
+    name = names[min(position, len(names) - 1)]
+    return (
+        f"{operator} has no derivative by its argument {name!r}, which requires grad. If it is meant "
+        f"as a constant, pass {name}.detach()."
+    )
+
+
+def rule_gave_nothing(operator: str) -> str:
+    return f"a rule of {operator!r} returned None; it returns the input's cotangent (does it `return`?)"
+
+
+def misfit(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return (
+        f"a rule of {operator!r} gave a cotangent of shape {got} for an input of shape {expected}; "
+        "a cotangent has the shape of its input (or the broadcast shape, which is summed back)"
+    )
+
+
+# --- Backward -------------------------------------------------------------------------------------
+
+
+def no_path(root: Any) -> str:
+    message = "backward(): no path leads from this tensor to one with requires_grad=True."
+    record = root._record
+    if record is not None:
+        return message + (
+            f" It was cut by {record.by} at {at(record.line)}. Compute what you differentiate without it."
+        )
+    return message + (
+        " Nothing it was computed from requires grad. Make the parameters with "
+        "gn.Tensor(..., requires_grad=True), before they are used; and note that .data, .numpy(), "
+        "float() and gn.Tensor(array) lead out of the graph."
+    )
+
+
+def not_a_scalar(shape: tuple[int, ...]) -> str:
+    return (
+        f"backward() starts from a single number, but this tensor has shape {shape}. Write "
+        f".sum().backward() or .mean().backward(); or pass gradient=, an array of shape {shape} that "
+        "weighs the elements."
+    )
+
+
+def gradient_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return f"backward(gradient=...) has shape {got}, but the tensor has shape {expected}"
+
+
+def freed(record: Any) -> str:
+    return (
+        f"backward() came to the result of `{record.operator.name}`, whose values were freed by the "
+        f"backward() at {at(record.line)}. Usually a tensor kept from an earlier step (a hidden state, a "
+        "running loss) leads back into a graph that is done with: h = h.detach() before it is used "
+        "again. Two losses of one graph: add them, then call backward() once. "
+        "backward(retain_graph=True) keeps the values, but is rarely right."
+    )
+
+
+def no_gradient_yet(operator: str) -> str:
+    return (
+        f"_backward() passes on this tensor's .grad, which is None: it is the result of `{operator}`, "
+        "and nothing has reached it. Start at the end: loss.grad = np.ones_like(loss.data), then "
+        "call _backward() on each tensor, last made first."
+    )
+
+
+# --- Making and reading a Tensor ------------------------------------------------------------------
+
+
+def cannot_require_grad(dtype: Any, data: Any) -> str:
+    kind = getattr(dtype, "kind", "")
+    if kind == "c":
+        return "gradients of complex tensors are not supported yet: keep real and imaginary parts apart"
+    example = "3.0, not 3"
+    if kind in "iu" and data.size and data.ndim == 0:
+        example = f"{int(data)}.0, not {int(data)}"
+    return (
+        f"a tensor of {dtype} cannot require grad: small changes, which a gradient is about, exist only "
+        f"for floating point. Write {example}; or pass dtype='float64'."
+    )
+
+
+def not_an_array(data: Any) -> str:
+    return (
+        f"cannot make a Tensor of {type(data).__name__}: it takes numbers, (nested) lists of numbers "
+        "with equal lengths, or an array of them"
+    )
+
+
+def attached(what: str) -> str:
+    return (
+        f"{what} would take this tensor out of the graph, and its gradient would be lost in silence. "
+        "If that is what you want, write t.detach() first; else use GradNerve's own operators."
+    )
+
+
+ONE_ELEMENT = "{} needs a tensor with exactly one element, but this one has shape {}"
+
+
+def write_to_leaf(operator: str) -> str:
+    return (
+        f"{operator} would overwrite a leaf that requires grad while operators are recorded. To update a "
+        "parameter: with gn.no_grad(): w -= lr * w.grad; otherwise write w = w - ... for a new tensor."
+    )
+
+
+def write_shape(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return f"{operator} cannot write a result of shape {got} into a tensor of shape {expected}"
+
+
+STOP_REQUIRING = (
+    "requires_grad is set on leaves only; this tensor is an operator's result, and requires grad as "
+    "what it was computed from does. For its value alone, use t.detach()."
+)
+
+COPY_OF_RESULT = (
+    "only leaves can be copied deeply or pickled; this tensor is an operator's result, whose graph "
+    "would have to go along. Copy t.detach() instead, or t.clone() to stay in the graph."
+)
+
+
+# --- Networks -------------------------------------------------------------------------------------
+
+
+class LayerMismatch(ValueError):
+    """A layer got an input that it cannot take. It says its own path in the model."""
+
+    def __init__(self, function: str, complaint: str, shape: Sequence[int]):
+        super().__init__(complaint)
+        self.function, self.shape = function, tuple(shape)
+        self.layer: Any = None  # the module, and its path in the model that was called
+        self.layer_path = ""
+
+    def __str__(self) -> str:
+        name = f"`{self.layer_path}`" if self.layer_path else self.function
+        if self.layer is not None:
+            name = f"`{self.layer_path}` ({self.layer!r})" if self.layer_path else repr(self.layer)
+        return f"{name} {self.args[0]} (input of shape {self.shape})"
+
+
+def no_forward(kind: type) -> str:
+    hint = nearest("forward", [name for name in vars(kind) if name != "forward"])
+    return f"{kind.__name__} has no forward(): define def forward(self, x).{hint}"
+
+
+def not_a_module(name: str, value: Any) -> str:
+    if isinstance(value, type):
+        return f"Sequential: {value.__name__} is a class; write {value.__name__}(...) to make a module of it"
+    return f"Sequential: part {name} is {type(value).__name__}, not a module"
+
+
+def state_keys(missing: list[str], unexpected: list[str]) -> str:
+    lines = [f"missing {key!r}.{nearest(key, unexpected)}" for key in missing]
+    lines += [f"unexpected {key!r}" for key in unexpected]
+    return "the state dict does not fit this module: " + "; ".join(lines)
+
+
+def state_shapes(wrong: dict[str, tuple]) -> str:
+    lines = [f"{key!r} is {got} where the module has {own}" for key, (got, own) in wrong.items()]
+    return "the state dict does not fit this module: " + "; ".join(lines)
+
+
+def loss_shapes(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    message = f"{name}: input {a} and target {b} differ in shape"
+    if len(a) == len(b) + 1 and a == (*b, 1):
+        return message + f", and would broadcast to {(*b, *b)}. Write target[..., None] or input[..., 0]."
+    if len(b) == len(a) + 1 and b == (*a, 1):
+        return message + f", and would broadcast to {(*a, *a)}. Write target[..., 0] or input[..., None]."
+    return message + ". Reshape one of them; a loss compares element with element."
+
+
+def target_shape(
+    name: str, x: tuple[int, ...], target: tuple[int, ...], expected: tuple[int, ...]
+) -> str:
+    message = f"{name}: for an input {x} the target is {expected} class numbers, got shape {target}."
+    if target == (*expected, 1):
+        return message + " Write target[..., 0]."
+    if target == x:
+        return message + " Class probabilities, in the shape of the input, must be floating point."
+    return message
+
+
+def no_parameters(optimiser: str, module: Any) -> str:
+    if module is None:
+        return f"{optimiser} got no parameters: pass model.parameters(), or a list of Tensors"
+    name = type(module).__name__
+    parts = [f"{key} ({type(value).__name__})" for key, value in vars(module).items()]
+    message = f"{optimiser} got no parameters: {name} has no attributes."
+    if parts:
+        message = (
+            f"{optimiser} got no parameters: of {name}'s attributes ({', '.join(parts)}) none is a "
+            "Parameter, or a Module that has one."
+        )
+    methods = [m for m in vars(type(module)) if m not in ("__init__", "forward", "__module__", "__doc__")]
+    if "__init__" not in vars(type(module)) and (near := difflib.get_close_matches("__init__", methods, 1)):
+        message += f" Did you mean __init__ where {name} defines {near[0]}?"
+    else:
+        message += " Make its weights with nn.Parameter(array) or layers such as nn.Linear, in __init__."
+    return message
+
+
+def not_parameters(optimiser: str, given: Any) -> str:
+    if hasattr(given, "parameters"):
+        return f"{optimiser} takes parameters, not a module: pass {type(given).__name__.lower()}.parameters()"
+    if hasattr(given, "backward"):
+        return f"{optimiser} takes a list of Tensors: pass [tensor]"
+    return f"{optimiser} takes Tensors that require grad, got {type(given).__name__}"
+
+
+def not_a_leaf(optimiser: str, position: int) -> str:
+    return (
+        f"{optimiser}: parameter {position} is an operator's result, not a leaf: it is computed anew in "
+        "each step, so changing it changes nothing. Pass what it is computed from."
+    )
+
+
+def twice(optimiser: str, position: int) -> str:
+    return f"{optimiser}: parameter {position} was given before; it would be updated twice in each step"
+
+
+def bad_number(optimiser: str, name: str, value: Any, wanted: str) -> str:
+    return f"{optimiser}: {name} must be {wanted}, got {value!r}"
+
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+
+def wrong_gradient(
+    i: int, name: str | None, shape: tuple, element: tuple | None, got: float, expected: float,
+    blame: str,
+) -> str:  # fmt: skip
+    who = f"input {i}" + (f" ({name!r})" if name else "") + f" of shape {shape}"
+    where = "along a random direction" if element is None else f"at element {element}"
+    message = (
+        f"the gradient by {who} is wrong {where}: the rules give {got:.8g}, "
+        f"finite differences {expected:.8g}."
+    )
+    if blame:
+        return message + f" The operator most likely to blame is {blame}."
+    return message + " Each operator's own rule agrees with its finite difference; is the function smooth here?"
+
+
+def born(
+    operator: str, names: Sequence[str], args: Sequence[Any], kind: tuple, line: tuple[str, int]
+) -> str:
+    message = f"{operator} made {kind[0]} at element {kind[1]}, {at(line)}, of finite operands:"
+    for name, arg in zip(names, args, strict=False):
+        if hasattr(arg, "shape"):
+            message += f"\n  {name}: {describe(arg)}, {_range(arg)}"
+        elif isinstance(arg, (int, float)):
+            message += f"\n  {name}: {arg}"
+    return message
+
+
+def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
+    what = describe(arg) if hasattr(arg, "shape") else repr(arg)
+    return (
+        f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element {kind[1]}. No "
+        "operator made it: it came in with the data or with a parameter."
+    )
+
+
+def born_backward(operator: str, kind: tuple, parent: Any, line: tuple[str, int] | None) -> str:
+    where = f" at {at(line)}" if line else ""
+    return (
+        f"backward through `{operator}`{where} made {kind[0]} at element {kind[1]} of the gradient of its "
+        f"input ({describe(parent)}, {_range(parent)}). Where the derivative is infinite (sqrt at 0, "
+        "log at 0, x / 0), keep away from that point: gn.sqrt(x + 1e-12)."
+    )
+
+
+def changed_in_place(
+    operator: str, name: str, value: Any, saved: tuple[str, int], changed: tuple[str, int]
+) -> str:
+    by = f"changed in place at {at(changed)}" if changed[0] else "changed in place since"
+    label = f" ({value.name!r})" if getattr(value, "name", None) else ""
+    return (
+        f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was {by}: "
+        "the gradient would be wrong. Change it after backward(), or write a new array (x = x + 1)."
+    )
+
+
+def outer_broadcast(
+    operator: str, a: tuple[int, ...], b: tuple[int, ...], line: tuple[str, int]
+) -> str:
+    n = max(a)
+    return (
+        f"{operator} broadcasts {a} and {b} to ({n}, {n}), {at(line)}: every element of one with every "
+        "element of the other. If they belong together element by element, reshape one: y[:, None]."
+    )
+
+
+def _range(arg: Any) -> str:
+    data = getattr(arg, "_data", arg)
+    return f"from {data.min():.4g} to {data.max():.4g}" if data.size else "empty"

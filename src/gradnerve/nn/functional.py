@@ -1,0 +1,535 @@
+"""Networks' functions, by PyTorch's names and signatures: on Tensors, and on plain arrays.
+
+`import gradnerve.nn.functional as F`, as one would with PyTorch. Shapes are PyTorch's: N examples,
+C channels, then space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradnerve import errors, ops
+from gradnerve.backends import array_library
+from gradnerve.errors import LayerMismatch
+from gradnerve.ops.random import keep_mask
+from gradnerve.ops.window import Window
+
+# --- Layers ---------------------------------------------------------------------------------------
+
+
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """x Wᵀ + b: (..., in), (out, in), (out,) -> (..., out).
+
+    Raises ValueError where the last axis of the input is not `in`.
+
+    >>> import numpy as np
+    >>> linear(np.ones((2, 3)), np.ones((4, 3)), np.zeros(4)).shape
+    (2, 4)
+    """
+    if not input.shape or input.shape[-1] != weight.shape[-1]:
+        raise LayerMismatch(
+            "linear",
+            f"expects a last axis of {weight.shape[-1]}, got {(*input.shape, '')[-2]}"
+            if input.shape
+            else f"expects a last axis of {weight.shape[-1]}, got a single number",
+            input.shape,
+        )
+    return ops.linear(input, weight, bias)
+
+
+def conv1d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Any:  # fmt: skip
+    """Cross-correlation: (N, C, L), (F, C/groups, k), (F,) -> (N, F, L').
+
+    `padding` is a number, or "same" or "valid". Raises ValueError where shapes do not fit.
+    """
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Any:  # fmt: skip
+    """Cross-correlation: (N, C, H, W), (F, C/groups, kh, kw), (F,) -> (N, F, H', W').
+
+    `stride`, `padding` and `dilation` are a number or a pair; `padding` can be "same" or "valid".
+    Raises ValueError where shapes do not fit.
+
+    >>> import numpy as np
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))[0, 0]
+    array([[4., 4.],
+           [4., 4.]])
+    """
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _conv(
+    ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
+    groups: int,
+) -> Any:  # fmt: skip
+    name = f"conv{ndim}d"
+    return _batched(ndim, name, input, _convolve, weight, bias, stride, padding, dilation, groups)
+
+
+def _convolve(
+    ndim: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Any:
+    name = f"conv{ndim}d"
+    if len(weight.shape) != ndim + 2:
+        raise LayerMismatch(name, f"expects a weight of {ndim + 2} axes, got {weight.shape}", x.shape)
+    if x.shape[1] != weight.shape[1] * groups:
+        raise LayerMismatch(
+            name, f"expects {weight.shape[1] * groups} channels, got {x.shape[1]}", x.shape
+        )
+    if weight.shape[0] % groups:
+        raise ValueError(f"{name}: {weight.shape[0]} filters do not divide into {groups} groups")
+    kernel = tuple(weight.shape[2:])
+    window = _window(name, ndim, kernel, stride, padding, dilation)
+    y = ops.convolve(x, weight, window, groups)
+    return y if bias is None else y + ops.reshape(bias, (1, -1) + (1,) * ndim)
+
+
+def max_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Any:  # fmt: skip
+    """The greatest value in each window: (N, C, L) -> (N, C, L'). See `max_pool2d`."""
+    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def max_pool2d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> Any:  # fmt: skip
+    """The greatest value in each window: (N, C, H, W) -> (N, C, H', W').
+
+    The stride is the kernel's size unless given. At a tie the first place has the gradient.
+    `ceil_mode` keeps a last window that is only partly inside. Raises ValueError for a padding of
+    more than half the kernel.
+
+    >>> import numpy as np
+    >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _max_pool(
+    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Any:
+    def pool(ndim: int, x: Any) -> Any:
+        name = f"max_pool{ndim}d"
+        window = _pool_window(
+            name, ndim, x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
+        )
+        return ops.window_max(x, window)
+
+    return _batched(ndim, f"max_pool{ndim}d", input, pool)
+
+
+def avg_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:  # fmt: skip
+    """The mean of each window: (N, C, L) -> (N, C, L'). See `avg_pool2d`."""
+    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Any:  # fmt: skip
+    """The mean of each window: (N, C, H, W) -> (N, C, H', W').
+
+    The stride is the kernel's size unless given. The padding counts as zeros, or, without
+    `count_include_pad`, not at all. Raises ValueError for a padding of more than half the kernel.
+
+    >>> import numpy as np
+    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+    return _avg_pool(
+        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def _avg_pool(
+    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+    count_include_pad: bool, divisor_override: int | None,
+) -> Any:  # fmt: skip
+    if divisor_override == 0:
+        raise ValueError(f"avg_pool{ndim}d: divisor_override is 0")
+
+    def pool(ndim: int, x: Any) -> Any:
+        sizes = x.shape[2:]
+        window = _pool_window(
+            f"avg_pool{ndim}d", ndim, sizes, kernel_size, stride, padding, 1, ceil_mode
+        )
+        total = ops.window_sum(x, window)
+        if divisor_override is not None:
+            return total / divisor_override
+        # Ones where a place counts: how many of them a window sees is what it is divided by. With
+        # ceil_mode a window can reach beyond the padding, where nothing counts.
+        margin = _each(f"avg_pool{ndim}d", "padding", padding, ndim) if count_include_pad else (0,) * ndim
+        ones = array_library(getattr(x, "data", x)).ones(
+            (1, 1, *(n + 2 * m for n, m in zip(sizes, margin, strict=True))), dtype=x.dtype
+        )
+        beyond = tuple(
+            (a - m, b - m) for (a, b), m in zip(window.padding, margin, strict=True)
+        )
+        return total / ops.window_sum(ones, window._replace(padding=beyond))
+
+    return _batched(ndim, f"avg_pool{ndim}d", input, pool)
+
+
+def _batched(ndim: int, name: str, x: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function of (N, C, *S), also for a single example (C, *S)."""
+    if len(x.shape) == ndim + 2:
+        return function(ndim, x, *args)
+    if len(x.shape) == ndim + 1:
+        return ops.squeeze(function(ndim, ops.expand_dims(x, 0), *args), 0)
+    wanted = "(N, C, L)" if ndim == 1 else "(N, C, H, W)"
+    raise LayerMismatch(name, f"expects an input {wanted}, got {len(x.shape)} axes", x.shape)
+
+
+def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
+    values = (value,) * ndim if isinstance(value, int) else tuple(value)
+    values = values * ndim if len(values) == 1 else values
+    if len(values) != ndim or not all(isinstance(v, int) for v in values):
+        raise ValueError(f"{name}: {what} is a whole number, or {ndim} of them; got {value!r}")
+    if min(values) < (0 if what == "padding" else 1):
+        raise ValueError(f"{name}: {what} cannot be {min(values)}")
+    return values
+
+
+def _window(
+    name: str, ndim: int, kernel: tuple[int, ...], stride: Any, padding: Any, dilation: Any
+) -> Window:
+    strides, dilations = _each(name, "stride", stride, ndim), _each(name, "dilation", dilation, ndim)
+    if padding == "same":
+        if set(strides) != {1}:
+            raise ValueError(f"{name}: padding='same' needs a stride of 1, got {stride}")
+        totals = [d * (k - 1) for k, d in zip(kernel, dilations, strict=True)]
+        margins = tuple((t // 2, t - t // 2) for t in totals)
+    elif isinstance(padding, str) and padding != "valid":
+        raise ValueError(f"{name}: padding is a number, 'same' or 'valid', not {padding!r}")
+    else:
+        sides = _each(name, "padding", 0 if padding == "valid" else padding, ndim)
+        margins = tuple((p, p) for p in sides)
+    return Window(kernel, strides, margins, dilations)
+
+
+def _pool_window(
+    name: str, ndim: int, sizes: Sequence[int], kernel_size: Any, stride: Any, padding: Any,
+    dilation: Any, ceil_mode: bool,
+) -> Window:  # fmt: skip
+    kernel = _each(name, "kernel_size", kernel_size, ndim)
+    window = _window(name, ndim, kernel, kernel if stride is None else stride, padding, dilation)
+    if any(2 * p > k for (p, _), k in zip(window.padding, kernel, strict=True)):
+        raise ValueError(f"{name}: a padding of {padding} is more than half the kernel, {kernel}")
+    if not ceil_mode:
+        return window
+    margins = []
+    axes = zip(sizes, kernel, window.stride, window.padding, window.dilation, strict=True)
+    for n, k, s, (p, _), d in axes:
+        left_over = n + 2 * p - d * (k - 1) - 1
+        count = -(-left_over // s) + 1
+        if (count - 1) * s >= n + p:  # a last window that would start in the padding does not count
+            count -= 1
+        margins.append((p, max(p, (count - 1) * s + d * (k - 1) + 1 - n - p)))
+    return window._replace(padding=tuple(margins))
+
+
+def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """The rows of a table: indices (...), table (V, D) -> (..., D).
+
+    The row `padding_idx` learns nothing. Raises IndexError for an index that is not in the table,
+    TypeError for indices that are not whole numbers.
+
+    >>> import numpy as np
+    >>> embedding(np.array([2, 0]), np.eye(3))
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    index = _plain(input)
+    _check_whole("embedding", index)
+    if index.size and (index.min() < 0 or index.max() >= weight.shape[0]):
+        worst = index.min() if index.min() < 0 else index.max()
+        raise IndexError(f"embedding: index {worst} is not in a table of {weight.shape[0]} rows")
+    rows = ops.getitem(weight, index)
+    if padding_idx is None:
+        return rows
+    learns_nothing = ops.expand_dims(index == padding_idx % weight.shape[0], -1)
+    return ops.where(learns_nothing, _plain(rows), rows)
+
+
+def layer_norm(
+    input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """Mean 0 and variance 1 over the last axes, then times weight plus bias.
+
+    Source: Ba, Kiros and Hinton, "Layer Normalization", 2016. Raises ValueError where the last axes
+    are not `normalized_shape`.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if tuple(input.shape[-len(shape) :]) != shape:
+        raise LayerMismatch("layer_norm", f"expects last axes {shape}", input.shape)
+    return ops.layer_norm(input, weight, bias, tuple(range(-len(shape), 0)), eps)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Zero each element with probability p and scale the rest by 1 / (1 - p), while training.
+
+    Source: Srivastava et al., "Dropout", JMLR 2014. The result is always a new tensor. Raises
+    ValueError for a p outside [0, 1].
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is a probability, between 0 and 1, not {p}")
+    return input * keep_mask(input, p) if training and p > 0 else input
+
+
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None,
+) -> Any:  # fmt: skip
+    """softmax(Q Kᵀ / √E) V: (..., L, E), (..., S, E), (..., S, V) -> (..., L, V).
+
+    `attn_mask` broadcasts against (..., L, S): booleans that say who may be attended to, or numbers
+    that are added. `is_causal` lets row i attend to columns up to i. Source: Vaswani et al.,
+    "Attention Is All You Need", 2017. Raises ValueError where shapes do not fit.
+    """
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"scaled_dot_product_attention: query {query.shape} and key {key.shape} must agree in "
+            f"their last axis, key and value {value.shape} in the one before"
+        )
+    if is_causal and attn_mask is not None:
+        raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
+    library = array_library(_plain(query))
+    scores = query @ ops.matrix_transpose(key) * (scale or 1 / math.sqrt(query.shape[-1]))
+    if is_causal:
+        rows, columns = library.arange(query.shape[-2]), library.arange(key.shape[-2])
+        attn_mask = rows[:, None] >= columns[None, :]
+    if attn_mask is not None:
+        if str(attn_mask.dtype).endswith("bool"):
+            scores = ops.where(attn_mask, scores, -math.inf)
+        else:
+            scores = scores + attn_mask
+    return dropout(ops.softmax(scores, -1), dropout_p, dropout_p > 0) @ value
+
+
+# --- Activations ----------------------------------------------------------------------------------
+
+
+def relu(input: Any, inplace: bool = False) -> Any:
+    """max(x, 0). The gradient at 0 is 0. The result is always a new tensor."""
+    return ops.relu(input)
+
+
+def sigmoid(input: Any) -> Any:
+    """1 / (1 + e⁻ˣ)."""
+    return ops.sigmoid(input)
+
+
+def tanh(input: Any) -> Any:
+    """Hyperbolic tangent."""
+    return ops.tanh(input)
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    """x Φ(x), Φ the normal distribution's cumulative function; or its "tanh" approximation.
+
+    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016. Raises ValueError for another
+    approximation.
+    """
+    if approximate == "none":
+        return input * (0.5 * (1 + ops.erf(input * math.sqrt(0.5))))
+    if approximate == "tanh":
+        inner = math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)
+        return input * (0.5 * (1 + ops.tanh(inner)))
+    raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
+
+
+def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """eˣ / Σ eˣ along `dim`.
+
+    >>> import numpy as np
+    >>> softmax(np.zeros(4), dim=0)
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    return ops.softmax(input if dtype is None else ops.astype(input, dtype), dim)
+
+
+def log_softmax(input: Any, dim: int, dtype: Any = None) -> Any:
+    """x - log Σ eˣ along `dim`."""
+    return ops.log_softmax(input if dtype is None else ops.astype(input, dtype), dim)
+
+
+# --- Losses ---------------------------------------------------------------------------------------
+
+
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """-log softmax(logits)[class]: logits (N, C, ...) or (C,), class numbers (N, ...) or ().
+
+    The target can also be class probabilities, in the shape of the logits. `weight` is one number
+    for each class; with "mean" the sum is divided by the weights of the targets. Targets equal to
+    `ignore_index` do not count.
+
+    Raises ValueError for shapes that do not fit and for class numbers out of range, TypeError for
+    class numbers that are not whole.
+
+    >>> import numpy as np
+    >>> cross_entropy(np.zeros((2, 4)), np.array([1, 3])).round(4)
+    np.float64(1.3863)
+    """
+    if tuple(target.shape) == tuple(input.shape) and not _is_whole(_plain(target)):
+        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+    if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
+        classes, counted = _classes("cross_entropy", input, target, ignore_index)
+        losses = ops.softmax_cross_entropy(input, classes)
+        if counted is None:
+            return _reduced("cross_entropy", losses, reduction)
+    log_probabilities = ops.log_softmax(input, 1 if len(input.shape) > 1 else 0)
+    hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
+    if label_smoothing == 0:
+        return hard
+    return (1 - label_smoothing) * hard + label_smoothing * _uniform_loss(
+        log_probabilities, target, weight, ignore_index, reduction
+    )
+
+
+def _soft_cross_entropy(
+    input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
+) -> Any:
+    axis = 1 if len(input.shape) > 1 else 0
+    classes = input.shape[axis]
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    terms = ops.log_softmax(input, axis) * target
+    if weight is not None:
+        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(input.shape) - axis - 1))
+    return _reduced("cross_entropy", -ops.sum(terms, axis), reduction)
+
+
+def _uniform_loss(
+    log_probabilities: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    """The loss against all classes alike, which label smoothing mixes in."""
+    axis = 1 if len(log_probabilities.shape) > 1 else 0
+    classes, counted = _classes("cross_entropy", log_probabilities, target, ignore_index)
+    terms = log_probabilities
+    if weight is not None:
+        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(terms.shape) - axis - 1))
+    losses = -ops.sum(terms, axis) / log_probabilities.shape[axis]
+    shares = _shares(weight, classes, counted, losses)
+    if counted is not None:
+        losses = ops.where(counted, losses, 0.0)
+    if reduction == "mean":
+        return ops.sum(losses) / (math.prod(losses.shape) if shares is None else ops.sum(shares))
+    return _reduced("cross_entropy", losses, reduction)
+
+
+def nll_loss(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """-x[class] of log-probabilities: (N, C, ...) or (C,), class numbers (N, ...) or ().
+
+    See `cross_entropy`, which takes the logits themselves.
+    """
+    return _nll("nll_loss", input, target, weight, ignore_index, reduction)
+
+
+def _nll(
+    name: str, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    classes, counted = _classes(name, x, target, ignore_index)
+    axis = 1 if len(x.shape) > 1 else 0
+    library = array_library(classes)
+    places = [
+        library.reshape(library.arange(n), (-1,) + (1,) * (len(classes.shape) - i - 1))
+        for i, n in enumerate(classes.shape)
+    ]
+    losses = -ops.getitem(x, (*places[:axis], classes, *places[axis:]))
+    shares = _shares(weight, classes, counted, losses)
+    if shares is not None:
+        losses = losses * shares
+    if reduction == "mean" and shares is not None:
+        return ops.sum(losses) / ops.sum(shares)
+    return _reduced(name, losses, reduction)
+
+
+def _shares(weight: Any, classes: Any, counted: Any, losses: Any) -> Any:
+    """What each target's loss counts; None where each counts 1."""
+    if weight is None:
+        return None if counted is None else ops.astype(counted, losses.dtype)
+    shares = ops.getitem(weight, classes)
+    return shares if counted is None else ops.where(counted, shares, 0.0)
+
+
+def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Checked class numbers, and which of them count (None: all of them)."""
+    target = _plain(target)
+    expected = (x.shape[0], *x.shape[2:]) if len(x.shape) > 1 else ()
+    if tuple(target.shape) != expected:
+        raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
+    _check_whole(name, target)
+    counted, count = None, x.shape[1 if len(x.shape) > 1 else 0]
+    if target.size and ((target < 0) | (target >= count)).any():
+        counted = target != ignore_index
+        target = array_library(target).where(counted, target, 0)
+        if ((target < 0) | (target >= count)).any():
+            wrong = target[(target < 0) | (target >= count)].ravel()[0]
+            raise ValueError(
+                f"{name}: a target is class {wrong}, but the input has {count} classes, "
+                f"0 to {count - 1}"
+            )
+    elif 0 <= ignore_index < count:
+        counted = target != ignore_index
+    return target, counted
+
+
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """The mean of (x - target)², of two tensors of one shape.
+
+    Raises ValueError where the shapes differ: (N, 1) and (N,) would broadcast to (N, N).
+
+    >>> import numpy as np
+    >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
+    np.float64(2.0)
+    """
+    if tuple(input.shape) != tuple(target.shape):
+        raise ValueError(errors.loss_shapes("mse_loss", tuple(input.shape), tuple(target.shape)))
+    return _reduced("mse_loss", ops.square(input - target), reduction)
+
+
+def _reduced(name: str, losses: Any, reduction: str) -> Any:
+    if reduction == "mean":
+        return ops.mean(losses)
+    if reduction == "sum":
+        return ops.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def _plain(value: Any) -> Any:
+    """The array of a Tensor; an array as it is."""
+    return getattr(value, "_data", value)
+
+
+def _is_whole(array: Any) -> bool:
+    return bool(array_library(array).isdtype(array.dtype, "integral"))
+
+
+def _check_whole(name: str, index: Any) -> None:
+    if not _is_whole(index):
+        raise TypeError(f"{name}: class numbers and indices are integers, not {index.dtype}")

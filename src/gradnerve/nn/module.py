@@ -1,0 +1,206 @@
+"""Module: a part of a network. Its attributes are its parameters and its smaller parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gradnerve import errors
+from gradnerve.tensor import Tensor
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a module learns: it requires grad, and `parameters()` finds it.
+
+    >>> Parameter(np.zeros(2)).requires_grad
+    True
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True, *, name: str | None = None):
+        super().__init__(data, requires_grad, name=name)
+
+
+class Module:
+    """A part of a network: parameters and smaller modules as attributes, and a `forward`.
+
+    Modules may stand in lists, tuples and dicts too. Nothing has to be registered.
+
+    >>> import gradnerve as gn
+    >>> from gradnerve import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         self.layers = [nn.Linear(4, 8), nn.Linear(8, 2)]
+    ...
+    ...     def forward(self, x):
+    ...         return self.layers[1](nn.functional.relu(self.layers[0](x)))
+    >>> [name for name, _ in Net().named_parameters()]
+    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
+    """
+
+    training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; each module says it for itself."""
+        raise NotImplementedError(errors.no_forward(type(self)))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self.forward(*args, **kwargs)
+        except Exception as error:
+            _locate(error, self)
+            raise
+
+    # --- The tree ---------------------------------------------------------------------------------
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all in it, each once, with its path: "" for this one, "encoder.fc1"."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            inner = [(_join(path, name), value) for name, value in _parts(module)]
+            stack.extend(reversed([(p, v) for p, v in inner if isinstance(v, Module)]))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all in it."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly in this one."""
+        return (value for _, value in _parts(self) if isinstance(value, Module))
+
+    def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        for path, module in self.named_modules():
+            for name, value in _parts(module):
+                if isinstance(value, Tensor):
+                    yield _join(path, name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Each parameter once, with its path, as "encoder.fc1.weight"."""
+        seen: set[int] = set()
+        for name, tensor in self._named_tensors():
+            learned = isinstance(tensor, Parameter) or tensor.requires_grad
+            if learned and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield name, tensor
+
+    def parameters(self) -> Parameters:
+        """Each parameter once: what an optimiser takes."""
+        return Parameters(self)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or unfreeze all parameters."""
+        for parameter in list(self.parameters()):
+            parameter.requires_grad = requires_grad
+        return self
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Switch to training: dropout drops."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self: Self) -> Self:
+        """Switch to evaluation: dropout does nothing."""
+        return self.train(False)
+
+    # --- Weights as plain arrays --------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter and buffer, by its path: PyTorch's keys."""
+        return {name: np.array(tensor.data) for name, tensor in self._named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the arrays of a state dict, in this module's dtypes.
+
+        Raises KeyError where keys are missing or unexpected, ValueError where shapes differ; the
+        message lists all of them. Nothing is loaded then.
+        """
+        own = dict(self._named_tensors())
+        arrays = {key: np.asarray(getattr(value, "data", value)) for key, value in state.items()}
+        missing, unexpected = own.keys() - arrays.keys(), arrays.keys() - own.keys()
+        if missing or unexpected:
+            raise KeyError(errors.state_keys(sorted(missing), sorted(unexpected)))
+        shapes = {key: (arrays[key].shape, own[key].shape) for key in own}
+        if wrong := {key: pair for key, pair in shapes.items() if pair[0] != pair[1]}:
+            raise ValueError(errors.state_shapes(wrong))
+        for key, tensor in own.items():
+            tensor.data = arrays[key].astype(tensor.dtype)
+
+    # --- How it looks -------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """What a module shows of itself between its brackets."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [
+            f"({name}): {value!r}".replace("\n", "\n  ")
+            for name, value in _parts(self)
+            if isinstance(value, Module)
+        ]
+        body = "\n  " + "\n  ".join(lines) + "\n" if lines else ""
+        return f"{type(self).__name__}({self.extra_repr()}{body})"
+
+
+class Parameters(Iterator[Tensor]):
+    """An iterator over a module's parameters that remembers the module, for messages."""
+
+    def __init__(self, module: Module):
+        self.module = module
+        self._each = iter([parameter for _, parameter in module.named_parameters()])
+
+    def __next__(self) -> Tensor:
+        return next(self._each)
+
+
+def _parts(module: Module) -> Iterator[tuple[str, Any]]:
+    """The attributes of a module, tensors first, with what lists, tuples and dicts hold."""
+    found = [part for name, value in vars(module).items() for part in _unfold(name, value)]
+    yield from (part for part in found if isinstance(part[1], Tensor))
+    yield from (part for part in found if isinstance(part[1], Module))
+
+
+def _unfold(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, (Tensor, Module)):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _unfold(f"{name}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _unfold(f"{name}.{key}", item)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _locate(error: Exception, module: Module) -> None:
+    """Tell an error that comes out of a module which layer it comes from, by its path."""
+    layer: Any = getattr(error, "layer", None)
+    if layer is None:
+        error.layer = layer = module  # type: ignore[attr-defined]
+    path = next((path for path, inner in module.named_modules() if inner is layer), "")
+    error.layer_path = path  # type: ignore[attr-defined]
+    if not isinstance(error, errors.LayerMismatch):
+        where = f"in layer {path!r} ({type(layer).__name__})" if path else f"in {type(layer).__name__}"
+        notes = getattr(error, "__notes__", [])
+        if notes and notes[-1].startswith("in "):
+            notes.pop()
+        error.add_note(where)

@@ -1,0 +1,105 @@
+"""Operators of neural networks that are fused, because NumPy would make many arrays of their parts."""
+
+from __future__ import annotations
+
+from gradnerve.backends import array_library
+from gradnerve.graph import operator
+from gradnerve.ops.elementwise import exp, sqrt
+from gradnerve.ops.reduce import mean, sum
+from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
+
+
+@operator
+def linear(x, weight, bias=None):
+    """x Wᵀ + b: (..., in), (out, in), (out,) -> (..., out)."""
+    y = x @ array_library(weight).matrix_transpose(weight)
+    if bias is not None:
+        y += bias
+    return y
+
+
+@linear.rule("x", r"\bar X = \bar Y\,W")
+def _(ct, weight):
+    return ct @ weight
+
+
+@linear.rule("weight", r"\bar W = \bar Y^{\mathsf T} X")
+def _(ct, x):
+    ct, x = reshape(ct, (-1, ct.shape[-1])), reshape(x, (-1, x.shape[-1]))
+    return matrix_transpose(ct) @ x
+
+
+@linear.rule("bias", r"\bar b = \textstyle\sum_n \bar Y_n")
+def _(ct):
+    return ct  # the engine sums it over the batch, as for any broadcast
+
+
+@operator
+def softmax(x, axis=-1):
+    """eˣ / Σ eˣ along the axis, without overflow."""
+    library = array_library(x)
+    y = library.exp(x - library.max(x, axis=axis, keepdims=True))
+    y /= library.sum(y, axis=axis, keepdims=True)
+    return y
+
+
+@softmax.rule("x", r"\bar x = y \odot (\bar y - \textstyle\sum \bar y \odot y)")
+def _(ct, y, axis):
+    return y * (ct - sum(ct * y, axis, True))
+
+
+@operator
+def log_softmax(x, axis=-1):
+    """x - log Σ eˣ along the axis, without overflow."""
+    library = array_library(x)
+    y = x - library.max(x, axis=axis, keepdims=True)
+    return y - library.log(library.sum(library.exp(y), axis=axis, keepdims=True))
+
+
+@log_softmax.rule("x", r"\bar x = \bar y - e^y \textstyle\sum \bar y")
+def _(ct, y, axis):
+    return ct - exp(y) * sum(ct, axis, True)
+
+
+@operator
+def softmax_cross_entropy(logits, target):
+    """-log softmax(logits)[target]: (..., C) and class numbers (...) -> (...)."""
+    library = array_library(logits)
+    y = log_softmax(logits)
+    picked = library.take_along_axis(y, library.expand_dims(target, axis=-1), axis=-1)
+    return -library.squeeze(picked, axis=-1)
+
+
+@softmax_cross_entropy.rule("logits", r"\bar x = \bar y\,(\operatorname{softmax} x - 1_{target})")
+def _(ct, logits, target):
+    classes = array_library(target).arange(logits.shape[-1])
+    hit = astype(expand_dims(target, -1) == classes, logits.dtype)
+    return expand_dims(ct, -1) * (softmax(logits) - hit)
+
+
+@operator
+def layer_norm(x, weight, bias, axes, eps):
+    """x with mean 0 and variance 1 over `axes` (the last ones), then times weight plus bias."""
+    library = array_library(x)
+    centred = x - library.mean(x, axis=axes, keepdims=True)
+    variance = library.mean(centred * centred, axis=axes, keepdims=True)
+    y = centred / library.sqrt(variance + eps)
+    if weight is not None:
+        y = y * weight
+    return y if bias is None else y + bias
+
+
+@layer_norm.rule(
+    "x, weight, bias",
+    r"\bar x = \tfrac{1}{\sigma}(g - \overline{g} - \hat x\,\overline{g \hat x}),\;"
+    r"g = \bar y \odot w;\quad \bar w = \bar y \odot \hat x;\quad \bar b = \bar y",
+)
+def _(ct, x, weight, axes, eps, needs):
+    centred = x - mean(x, axes, True)
+    sigma = sqrt(mean(centred * centred, axes, True) + eps)
+    normed = centred / sigma
+    to_x = None
+    if needs[0]:
+        g = ct if weight is None else ct * weight
+        to_x = (g - mean(g, axes, True) - normed * mean(g * normed, axes, True)) / sigma
+    return to_x, ct * normed if needs[1] else None, ct

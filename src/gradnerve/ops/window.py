@@ -1,0 +1,152 @@
+"""Convolution and pooling: operators that look at an array (N, C, *S) through a moving window.
+
+*S are the spatial axes, one or two (or more). Each operator here is linear in what it moves, or picks;
+its adjoint is an operator too, so that gradients of any order need nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gradnerve.backends import kernels
+from gradnerve.graph import operator
+
+
+class Window(NamedTuple):
+    """A kernel's size, and how it moves; one entry for each spatial axis."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]  # before and after
+    dilation: tuple[int, ...]
+
+    def count(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """How many windows there are along each axis of an input of these sizes."""
+        sides = zip(sizes, self.padding, strict=True)
+        return self.count_padded(tuple(a + n + b for n, (a, b) in sides))
+
+    def count_padded(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+        """The same for an input that has its padding already."""
+        axes = zip(sizes, self.kernel, self.stride, self.dilation, strict=True)
+        counts = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes)
+        if any(c < 1 for c in counts):
+            raise ValueError(
+                f"a window of {self.kernel} (dilation {self.dilation}) is larger than the input, "
+                f"{sizes} with its padding"
+            )
+        return counts
+
+
+# --- Convolution: bilinear, so each of the three is the adjoint of another -------------------------
+
+
+@operator
+def convolve(x, weight, window, groups=1):
+    """(N, C, *S), (F, C/groups, *K) -> (N, F, *O): each filter's product with each window."""
+    return kernels(x, weight).convolve(x, weight, window, groups)
+
+
+@operator
+def convolve_input(c, weight, window, groups, shape):
+    """The adjoint of `convolve` by x: (N, F, *O), (F, C/groups, *K) -> (N, C, *S)."""
+    return kernels(c, weight).convolve_input(c, weight, window, groups, shape)
+
+
+@operator
+def convolve_weight(c, x, window, groups):
+    """The adjoint of `convolve` by the weight: (N, F, *O), (N, C, *S) -> (F, C/groups, *K)."""
+    return kernels(c, x).convolve_weight(c, x, window, groups)
+
+
+@convolve.rule("x", r"\bar x = \bar y \star^{\mathsf T} w")
+def _(ct, x, weight, window, groups):
+    return convolve_input(ct, weight, window, groups, x.shape)
+
+
+@convolve.rule("weight", r"\bar w = \bar y \star x")
+def _(ct, x, window, groups):
+    return convolve_weight(ct, x, window, groups)
+
+
+@convolve_input.rule("c", r"\bar c = \bar y \star w")
+def _(ct, weight, window, groups):
+    return convolve(ct, weight, window, groups)
+
+
+@convolve_input.rule("weight", r"\bar w = c \star \bar y")
+def _(ct, c, window, groups):
+    return convolve_weight(c, ct, window, groups)
+
+
+@convolve_weight.rule("c", r"\bar c = x \star \bar y")
+def _(ct, x, window, groups):
+    return convolve(x, ct, window, groups)
+
+
+@convolve_weight.rule("x", r"\bar x = c \star^{\mathsf T} \bar y")
+def _(ct, c, x, window, groups):
+    return convolve_input(c, ct, window, groups, x.shape)
+
+
+# --- Pooling --------------------------------------------------------------------------------------
+
+
+@operator
+def window_max(x, window):
+    """(N, C, *S) -> (N, C, *O): the greatest in each window. At a tie the first has the gradient."""
+    return kernels(x).window_max(x, window)
+
+
+@window_max.rule("x", r"\bar x_{\operatorname{argmax}} \mathrel{+}= \bar y")
+def _(ct, y, x, window):
+    return window_put(ct, window_argmax(x, y, window), window, x.shape)
+
+
+@operator
+def window_argmax(x, maximum, window):
+    """(N, C, *S) -> (N, C, *O): which position inside each window is the first to have its maximum."""
+    return kernels(x).window_argmax(x, maximum, window)
+
+
+@operator
+def window_pick(x, index, window):
+    """(N, C, *S) -> (N, C, *O): the value at position `index` in each window."""
+    return kernels(x).window_pick(x, index, window)
+
+
+@operator
+def window_put(c, index, window, shape):
+    """The adjoint of `window_pick`: (N, C, *O) -> (N, C, *S), 0 where nothing was picked."""
+    return kernels(c).window_put(c, index, window, shape)
+
+
+@window_pick.rule("x", r"\bar x_{index} \mathrel{+}= \bar y")
+def _(ct, x, index, window):
+    return window_put(ct, index, window, x.shape)
+
+
+@window_put.rule("c", r"\bar c = \bar y_{index}")
+def _(ct, index, window):
+    return window_pick(ct, index, window)
+
+
+@operator
+def window_sum(x, window):
+    """(N, C, *S) -> (N, C, *O): the sum of each window."""
+    return kernels(x).window_sum(x, window)
+
+
+@operator
+def window_spread(c, window, shape):
+    """The adjoint of `window_sum`: (N, C, *O) -> (N, C, *S), each value to all of its window."""
+    return kernels(c).window_spread(c, window, shape)
+
+
+@window_sum.rule("x", r"\bar x_i = \textstyle\sum \bar y\;\text{of the windows that see}\;i")
+def _(ct, x, window):
+    return window_spread(ct, window, x.shape)
+
+
+@window_spread.rule("c", r"\bar c = \textstyle\sum \bar y\;\text{over the window}")
+def _(ct, window):
+    return window_sum(ct, window)

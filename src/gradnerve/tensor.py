@@ -1,0 +1,563 @@
+"""The Tensor: an array that remembers how it was computed.
+
+This is the first of three files to read. `graph.py` is the second: how an operator is recorded, and
+how cotangents flow back. `ops/elementwise.py` is the third: the operators, each with its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors, graph
+from gradnerve.backends import array_library, as_array
+from gradnerve.graph import Array, Cut, Freed
+from gradnerve.graph import operators as ops  # filled by gradnerve/ops, which stands on this file
+
+
+class Tensor:
+    """An array of numbers that can tell how a result depends on it.
+
+    >>> x = Tensor([2.0], requires_grad=True)
+    >>> y = Tensor([3.0], requires_grad=True)
+    >>> z = x * y
+    >>> z.backward()
+    >>> print(x.grad, y.grad)
+    [3.] [2.]
+
+    `data` is the value: an array is taken as it is, without a copy; numbers and lists become NumPy
+    arrays. `grad`, after `backward()`, says how much the result changes per unit of change in each
+    element of `data`: an array of the same shape and dtype. `name` is for messages and drawings.
+
+    Raises TypeError for data that is no array of numbers, and for integers or booleans that are to
+    require grad.
+    """
+
+    # A leaf is made by the user; its _record is None. The result of an operator is recorded: its
+    # _record is (operator, arguments, values), and its _number is lower than its parents'.
+    __slots__ = (
+        "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "name",
+    )  # fmt: skip
+
+    _data: Any
+    _grad: Any
+    _number: int
+    _record: Any
+    _requires_grad: bool
+    name: str | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None
+    ):
+        self._data = _checked_array(data, dtype)
+        self._grad = None
+        self._record = None
+        self._requires_grad = False
+        self.name = name
+        if requires_grad:
+            self.requires_grad = True
+
+    # --- What a Tensor holds ----------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The value, an array. What is written here is not recorded."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        value = _checked_array(value, None)
+        if self._requires_grad and not _is_floating(value):
+            raise TypeError(errors.cannot_require_grad(value.dtype, value))
+        self._data = value
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that `backward()` accumulated: an array like `data`, or None before."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            value = array_library(self._data).asarray(
+                _checked_array(value, None), dtype=self._data.dtype, copy=True
+            )
+            if value.shape != self.shape:
+                raise ValueError(errors.gradient_shape(value.shape, self.shape))
+        self._grad = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward()` from a result computes this tensor's gradient."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if bool(value) == self._requires_grad:
+            return
+        if type(self._record) is tuple or type(self._record) is Freed:
+            raise RuntimeError(errors.STOP_REQUIRING)
+        if value and not _is_floating(self._data):
+            raise TypeError(errors.cannot_require_grad(self._data.dtype, self._data))
+        self._requires_grad = bool(value)
+        self._record = None
+        self._number = next(graph.numbers)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad`, and return this tensor."""
+        self.requires_grad = requires_grad
+        return self
+
+    # --- The graph --------------------------------------------------------------------------------
+
+    @property
+    def _prev(self) -> set[Tensor]:
+        """The tensors that this one was computed from. After backward, those somebody holds."""
+        record = self._record
+        if type(record) is tuple:
+            parents = [arg for arg in record[1] if isinstance(arg, Tensor)]
+        elif type(record) is Freed:
+            parents = [parent for parent in (link() for link in record.parents) if parent is not None]
+        else:
+            return set()
+        # The hidden tensor of an operator with several outputs is nobody's parent: look behind it.
+        return {p for q in parents for p in (q._prev if type(q._data) is tuple else {q})}
+
+    def _backward(self) -> None:
+        """Pass this tensor's `.grad` on to its parents' `.grad`: one step of backward, by hand.
+
+        >>> x = Tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> y.grad = 1.0
+        >>> y._backward()
+        >>> print(x.grad)
+        6.0
+        """
+        record = self._record
+        if record is None or type(record) is Cut:
+            return
+        if type(record) is Freed:
+            raise errors.GraphFreed(errors.freed(record))
+        if self._grad is None:
+            raise RuntimeError(errors.no_gradient_yet(record[0].name))
+        for parent, ct in graph.shares(record, self, self._grad, record=False):
+            if type(ct) is tuple:
+                for tensor, share in graph.shares(parent._record, parent, ct, record=False):
+                    graph.add_to_grad(tensor, share)
+            else:
+                graph.add_to_grad(parent, ct)
+
+    def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
+        """Compute the gradient of this tensor, adding to `.grad` of all it was computed from.
+
+        Starts from 1 for a single number; else from `gradient`, an array of this tensor's shape
+        (the result is then the gradient of `(self * gradient).sum()`). Fills `.grad` of every leaf
+        that requires grad, and of every tensor on the way that you still hold. Frees the graph as it
+        goes, unless `retain_graph`.
+
+        Raises RuntimeError where nothing leads to a tensor that requires grad, where the graph has
+        been freed, or where a shape is not that of a single number.
+
+        >>> x = Tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> print(x.grad)
+        [2. 4.]
+        """
+        graph.backward(self, gradient, retain_graph)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: `.grad` is None until the next `backward()`."""
+        self._grad = None
+
+    def detach(self) -> Tensor:
+        """A tensor on the same data that is no part of the graph."""
+        tensor = Tensor(self._data)
+        if self._requires_grad:
+            tensor._record = Cut("detach()", errors.user_line())
+        return tensor
+
+    def clone(self) -> Tensor:
+        """A copy that is part of the graph: gradients flow through it."""
+        return ops.copy(self)
+
+    # --- Reading the value ------------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """The value as a NumPy array (not a copy). Raises RuntimeError on a part of the graph."""
+        if self._requires_grad:
+            raise RuntimeError(errors.attached("numpy()"))
+        return np.asarray(self._data)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self._requires_grad:
+            raise RuntimeError(errors.attached("Making a NumPy array of it"))
+        return np.asarray(self._data, dtype=dtype, copy=copy)
+
+    # NumPy's arrays leave `array + tensor` to the tensor.
+    __array_ufunc__ = None
+
+    def item(self) -> Any:
+        """The value of a tensor with one element, as a Python number."""
+        if self._data.size != 1:
+            raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """The value as nested Python lists."""
+        return self._data.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(errors.ONE_ELEMENT.format("The truth value: it", self.shape) + ". Use .any() or .all()")
+        return bool(self._data)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor with no axes (a single number)")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.shape:
+            raise TypeError("iteration over a tensor with no axes (a single number)")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._data == as_array(getattr(value, "_data", value))).any())
+
+    def __repr__(self) -> str:
+        value = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        parts = [value, f"dtype={self.dtype}"]
+        if self._requires_grad:
+            parts.append("requires_grad=True")
+        if type(self._record) is tuple:
+            parts.append(f"operator={self._record[0].name}")
+        elif type(self._record) is Freed:
+            parts.append(f"operator={self._record.operator.name} (freed)")
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(parts)})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    # --- Copies and files -------------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        # copy.deepcopy and pickle: a leaf is its values; a part of a graph would be all of the graph.
+        if type(self._record) is tuple:
+            raise RuntimeError(errors.COPY_OF_RESULT)
+        state = (self._data, self._grad, self._requires_grad, self.name)
+        return _rebuild, (type(self), *state)
+
+    # --- Arithmetic: each of these is an operator in ops/ ------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __floordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(self, other)
+
+    def __rfloordiv__(self, other: Any) -> Tensor:
+        return ops.floor_divide(other, self)
+
+    def __mod__(self, other: Any) -> Tensor:
+        return ops.remainder(self, other)
+
+    def __rmod__(self, other: Any) -> Tensor:
+        return ops.remainder(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.pow(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.pow(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return ops.positive(self)
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __invert__(self) -> Tensor:
+        return ops.bitwise_invert(self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(self, other)
+
+    def __rand__(self, other: Any) -> Tensor:
+        return ops.bitwise_and(other, self)
+
+    def __or__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(self, other)
+
+    def __ror__(self, other: Any) -> Tensor:
+        return ops.bitwise_or(other, self)
+
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(self, other)
+
+    def __rxor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(other, self)
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._write("+=", ops.add(self, other))
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._write("-=", ops.subtract(self, other))
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._write("*=", ops.multiply(self, other))
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._write("/=", ops.divide(self, other))
+
+    def _write(self, operator: str, result: Tensor) -> Tensor:
+        """`w -= ...`: into this tensor's array where nothing is recorded, else a new tensor."""
+        if not result._requires_grad:
+            if result.shape != self.shape:
+                raise ValueError(errors.write_shape(operator, result.shape, self.shape))
+            self._data[...] = array_library(self._data).astype(result._data, self._data.dtype)
+            return self
+        if self._requires_grad and self._record is None:
+            raise RuntimeError(errors.write_to_leaf(operator))
+        return result
+
+    # --- Comparison is by element; hash is by identity ---------------------------------------------
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.equal(self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return ops.not_equal(self, other)
+
+    def __lt__(self, other: Any) -> Tensor:
+        return ops.less(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return ops.greater_equal(self, other)
+
+    __hash__ = object.__hash__
+
+    # --- Elementwise functions ----------------------------------------------------------------------
+
+    def exp(self) -> Tensor:
+        """e to the power of each element."""
+        return ops.exp(self)
+
+    def log(self) -> Tensor:
+        """Natural logarithm of each element."""
+        return ops.log(self)
+
+    def sqrt(self) -> Tensor:
+        """Square root of each element."""
+        return ops.sqrt(self)
+
+    def abs(self) -> Tensor:
+        """Absolute value of each element."""
+        return ops.abs(self)
+
+    def tanh(self) -> Tensor:
+        """Hyperbolic tangent of each element."""
+        return ops.tanh(self)
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + e⁻ˣ) of each element."""
+        return ops.sigmoid(self)
+
+    def relu(self) -> Tensor:
+        """Each element, or 0 where it is negative."""
+        return ops.relu(self)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Each element, moved into [min, max]."""
+        return ops.clip(self, min, max)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same values in another dtype."""
+        return ops.astype(self, dtype)
+
+    # --- Reductions: over all elements, or over `axis` (a number or several) ------------------------
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum of the elements."""
+        return ops.sum(self, axis, keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean of the elements."""
+        return ops.mean(self, axis, keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The greatest element."""
+        return ops.max(self, axis, keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest element."""
+        return ops.min(self, axis, keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The product of the elements."""
+        return ops.prod(self, axis, keepdims)
+
+    def var(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+        """The mean squared distance from the mean (divided by n - correction)."""
+        return ops.var(self, axis, correction, keepdims)
+
+    def std(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
+        """The square root of `var`."""
+        return ops.std(self, axis, correction, keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The position of the greatest element."""
+        return ops.argmax(self, axis, keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The position of the smallest element."""
+        return ops.argmin(self, axis, keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Whether any element is true."""
+        return ops.any(self, axis, keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Whether all elements are true."""
+        return ops.all(self, axis, keepdims)
+
+    # --- Shape and place ----------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return ops.getitem(self, _plain_key(key))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape: `reshape(2, 3)` or `reshape((2, 3))`."""
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def flatten(self) -> Tensor:
+        """The same elements along one axis."""
+        return ops.reshape(self, (-1,))
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """The axes in another order, as NumPy: reversed, or in the order given."""
+        if len(axes) == 1 and not isinstance(axes[0], int):
+            axes = axes[0] or ()
+        return ops.permute_dims(self, tuple(axes) or tuple(range(self.ndim))[::-1])
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Without the axes of length 1: all of them, or those given."""
+        if axis is None:
+            axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
+        return ops.squeeze(self, axis)
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two axes swapped: the transpose of each matrix."""
+        return ops.matrix_transpose(self)
+
+
+def _checked_array(data: Any, dtype: Any) -> Array:
+    """The array of `data`; TypeError or ValueError where there is none."""
+    if isinstance(data, Tensor):
+        if data._requires_grad:
+            raise RuntimeError(errors.attached("Making a Tensor or an array of it"))
+        data = data._data
+    try:
+        array = as_array(data)
+    except ValueError as error:
+        raise ValueError(f"{errors.not_an_array(data)} ({error})") from None
+    if getattr(array.dtype, "kind", "f") not in "biufc":
+        raise TypeError(errors.not_an_array(data))
+    if dtype is not None:
+        array = array_library(array).astype(array, dtype, copy=False)
+    return array
+
+
+def _plain_key(key: Any) -> Any:
+    """An index with arrays in place of Tensors."""
+    if isinstance(key, tuple):
+        return tuple(_plain_key(part) for part in key)
+    return key._data if isinstance(key, Tensor) else key
+
+
+def _is_floating(array: Array) -> bool:
+    return bool(array_library(array).isdtype(array.dtype, "real floating"))
+
+
+def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, data, requires_grad, name=name)
+    tensor._grad = grad
+    return tensor
+
+
+graph.Tensor = Tensor  # type: ignore[misc]
