@@ -10,6 +10,7 @@ import numpy as np
 
 from gradnerve import errors, graph
 from gradnerve.backends import as_array
+from gradnerve.operators import operators
 from gradnerve.tensor import Tensor
 
 # Up to so many elements of an input are checked one by one; more, along random directions.
@@ -54,7 +55,7 @@ def gradcheck(
 
     leaves = _leaves(values, checked)
     result = total(*leaves)
-    gradients = _gradients(result, [leaves[i] for i in checked], record=False)
+    gradients = _gradients(result, [leaves[i] for i in checked], as_tensors=False)
     for i, gradient in zip(checked, gradients, strict=True):
         for direction, element in _directions(values[i], rng):
             expected = _central_difference(total, values, i, direction, eps)
@@ -62,7 +63,9 @@ def gradcheck(
             if not abs(got - expected) <= atol + rtol * max(abs(got), abs(expected)):
                 blame = _blame(result, rng, eps, rtol, atol)
                 raise errors.GradcheckError(
-                    errors.wrong_gradient(i, names[i], values[i].shape, element, got, expected, blame)
+                    errors.wrong_gradient(
+                        i, names[i], values[i].shape, element, got, expected, blame
+                    )
                 )
     if order > 1:
 
@@ -70,7 +73,7 @@ def gradcheck(
             if not any(t.requires_grad for t in tensors):  # at the ends of a finite difference
                 tensors = tuple(_leaves([t.data for t in tensors], checked))
             parents = [tensors[i] for i in checked]
-            return tuple(_gradients(total(*tensors), parents, record=True))
+            return tuple(_gradients(total(*tensors), parents, as_tensors=True))
 
         gradcheck(gradient_of, tuple(values), order=order - 1, eps=eps, rtol=rtol, atol=atol)
     return True
@@ -96,22 +99,23 @@ def _outputs(f: Callable[..., Any], values: Sequence[np.ndarray], checked: Seque
     for output in outputs:
         if not isinstance(output, Tensor):
             raise TypeError(
-                f"gradcheck: the function returned {type(output).__name__}, not a Tensor; did it leave "
-                "the graph by .data, .numpy() or float()?"
+                f"gradcheck: the function returned {type(output).__name__}, not a Tensor; did it "
+                "leave the graph by .data, .numpy() or float()?"
             )
     return outputs
 
 
-def _gradients(result: Any, parents: Sequence[Tensor], record: bool) -> list[Any]:
+def _gradients(result: Any, parents: Sequence[Tensor], as_tensors: bool) -> list[Any]:
     """The cotangent of each parent; zeros for those that the result does not depend on."""
     found: dict[int, Any] = {}
     if isinstance(result, Tensor) and result.requires_grad:
         one = as_array(np.ones(result.shape))
-        for tensor, ct in graph.flow(result, Tensor(one) if record else one, record=record):
+        seed = Tensor(one) if as_tensors else one
+        for tensor, ct in graph.flow(result, seed, as_tensors=as_tensors):
             found[id(tensor)] = ct
     zeros = (np.zeros(parent.shape) for parent in parents)
     gradients = [found.get(id(p), zero) for p, zero in zip(parents, zeros, strict=True)]
-    if record:  # where a gradient is constant it is a plain array; f's outputs are Tensors
+    if as_tensors:  # where a gradient is constant it is a plain array; f's outputs are Tensors
         return [g if isinstance(g, Tensor) else Tensor(g) for g in gradients]
     return gradients
 
@@ -147,9 +151,11 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
         if type(y) is tuple or y.dtype.kind != "f":
             continue
         weights = rng.standard_normal(y.shape)
-        tensors = [Tensor(v, requires_grad=isinstance(a, Tensor) and a.requires_grad)
-                   if isinstance(a, Tensor) else a for a, v in zip(args, values, strict=True)]  # fmt: skip
-        call = getattr(graph.operators, op.name)
+        tensors = [
+            Tensor(value, arg.requires_grad) if isinstance(arg, Tensor) else arg
+            for arg, value in zip(args, values, strict=True)
+        ]
+        call = getattr(operators, op.name)
         out = call(*tensors)
         reached: dict[int, list] = {}
         graph.pass_back(out, weights, out._record, reached, [])

@@ -1,4 +1,4 @@
-"""Debug mode: the checks that find what beginners get wrong. Slow; switch it on to find a mistake."""
+"""Debug mode: slow checks that find what beginners get wrong."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from weakref import ref
 import numpy as np
 
 from gradnerve import errors, graph
+from gradnerve.operators import Operator
 from gradnerve.tensor import Tensor
 
 Line = tuple[str, int]
@@ -23,7 +24,7 @@ Line = tuple[str, int]
 def debug_mode() -> Iterator[None]:
     """Check every value and every cotangent that is computed inside, and say where a mistake began.
 
-    Raises NonFinite where a NaN or an infinity is born (forward or backward), with the operator, its
+    Raises NonFinite where a NaN or an infinity is born, forward or backward, with the operator, its
     operands and the line; ChangedInPlace where a value that backward needs was changed in place,
     with the operator that saved it and the line that changed it. Warns where (n, 1) and (n,) are
     broadcast to (n, n).
@@ -72,7 +73,9 @@ def first_non_finite(model: Any, *inputs: Any) -> str | None:
             model(*(x if isinstance(x, Tensor) else Tensor(x) for x in inputs))
         except errors.NonFinite as error:
             layer: Any = getattr(error, "layer", None)
-            return f"{getattr(error, 'layer_path', '')!r} ({type(layer).__name__})" if layer else None
+            return (
+                f"{getattr(error, 'layer_path', '')!r} ({type(layer).__name__})" if layer else None
+            )
         finally:
             graph.watch = outer
     return None
@@ -95,7 +98,7 @@ class Checks:
         self.notes: dict[int, Note] = {}
         self.last_line: Line = ("", 0)
 
-    def computed(self, tensor: Tensor, op: graph.Operator, args: tuple[Any, ...]) -> None:
+    def computed(self, tensor: Tensor, op: Operator, args: tuple[Any, ...]) -> None:
         """An operator has made a tensor."""
         line = errors.user_line()
         _check_born(tensor._data, op, args, line)
@@ -119,7 +122,7 @@ class Checks:
                 errors.changed_in_place(op.name, name, value, note.line, changed_at)
             )
 
-    def passed_back(self, tensor: Tensor, op: graph.Operator, parent: Tensor, ct: Any) -> None:
+    def passed_back(self, tensor: Tensor, op: Operator, parent: Tensor, ct: Any) -> None:
         """A rule has given a parent its share of the cotangent."""
         kind = _not_finite(ct)
         if kind is not None:
@@ -160,7 +163,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
-    """"NaN", "inf" or "-inf", and the first element that is it; None where all is finite."""
+    """ "NaN", "inf" or "-inf", and the first element that is it; None where all is finite."""
     array = np.asarray(getattr(value, "_data", value))
     if array.dtype.kind not in "fc" or np.isfinite(array).all():
         return None
@@ -169,7 +172,7 @@ def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
     return ("NaN" if np.isnan(array[element]) else str(array[element])), element
 
 
-def _check_born(result: Any, op: graph.Operator, args: tuple[Any, ...], line: Line) -> None:
+def _check_born(result: Any, op: Operator, args: tuple[Any, ...], line: Line) -> None:
     kind = _not_finite(result) if not isinstance(result, tuple) else None
     if kind is None:
         return
@@ -187,11 +190,11 @@ def _check_born(result: Any, op: graph.Operator, args: tuple[Any, ...], line: Li
     raise errors.NonFinite(errors.born(op.name, op.names, args, kind, line))
 
 
-def _check_broadcast(tensor: Tensor, op: graph.Operator, args: tuple, line: Line) -> None:
+def _check_broadcast(tensor: Tensor, op: Operator, args: tuple, line: Line) -> None:
     if len(args) != 2:
         return
     a, b = (tuple(getattr(arg, "shape", ())) for arg in args)
     column, row = (a, b) if len(a) == 2 else (b, a)
-    if len(column) == 2 and column[1] == 1 and row == column[:1] and row[0] > 1:
-        if tensor.shape == (row[0], row[0]):
-            warnings.warn_explicit(errors.outer_broadcast(op.name, a, b, line), UserWarning, *line)
+    outer = len(column) == 2 and column[1] == 1 and row == column[:1] and row[0] > 1
+    if outer and tensor.shape == (row[0], row[0]):
+        warnings.warn_explicit(errors.outer_broadcast(op.name, a, b, line), UserWarning, *line)

@@ -93,16 +93,18 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     """The same exception, saying which operator failed, on what, and how it might be mended."""
     if hasattr(error, "explained"):
         return error  # by an operator inside this one
-    shapes = [_shape(arg) for arg in args]
+    shapes = [tuple(arg.shape) for arg in args if hasattr(arg, "shape")]
     message = None
-    if isinstance(error, (ValueError, TypeError)) and len(args) == 2 and None not in shapes:
+    if isinstance(error, (ValueError, TypeError)) and len(args) == len(shapes) == 2:
         if name == "matmul":
             message = _matmul(shapes, args)
         elif not _broadcastable(*shapes):
             message = _broadcast(name, names, shapes, args)
     if message is None:
         message = f"{name}: {error}" + "".join(
-            f"\n  {n}: {describe(a)}" for n, a in zip(names, args, strict=False) if _shape(a) is not None
+            f"\n  {n}: {describe(a)}"
+            for n, a in zip(names, args, strict=False)
+            if hasattr(a, "shape")
         )
     kinds = (AxisError, IndexError, TypeError, ValueError)
     kind = next((k for k in kinds if isinstance(error, k)), None)
@@ -112,10 +114,6 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
-
-
-def _shape(arg: Any) -> tuple[int, ...] | None:
-    return tuple(arg.shape) if hasattr(arg, "shape") else None
 
 
 def describe(arg: Any) -> str:
@@ -135,7 +133,9 @@ def _broadcastable(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 def _broadcast(name: str, names: Sequence[str], shapes: list, args: Sequence[Any]) -> str:
     a, b = shapes
     axis = next(
-        -1 - i for i, (n, m) in enumerate(zip(a[::-1], b[::-1], strict=False)) if n != m and 1 not in (n, m)
+        -1 - i
+        for i, (n, m) in enumerate(zip(a[::-1], b[::-1], strict=False))
+        if n != m and 1 not in (n, m)
     )
     first, second = _named(args[0], names[0]), _named(args[1], names[1])
     message = (
@@ -158,9 +158,9 @@ def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
     first, second = _named(args[0], "a"), _named(args[1], "b")
     inner = b[-2] if len(b) > 1 else b[-1]
     if a[-1] == inner:
-        return None if _broadcastable(a[:-2], b[:-2]) else (
-            f"matmul: {a} @ {b}: the leading axes {a[:-2]} and {b[:-2]} do not fit together"
-        )
+        if _broadcastable(a[:-2], b[:-2]):
+            return None
+        return f"matmul: {a} @ {b}: the leading axes {a[:-2]} and {b[:-2]} do not fit together"
     which = "second-last" if len(b) > 1 else "only"
     message = (
         f"matmul: {a} @ {b} do not fit: the last axis of {first} is {a[-1]}, "
@@ -178,8 +178,8 @@ def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
 
 def reserved_name(operator: str, name: str) -> str:
     return (
-        f"operator {operator!r} has a parameter {name!r}, but in a rule `ct` is the cotangent, `y` the "
-        "output and `needs` which inputs want a share: call it something else, such as x1, x2"
+        f"operator {operator!r} has a parameter {name!r}, but in a rule `ct` is the cotangent, `y` "
+        "the output and `needs` which inputs want a share: call it something else, such as x1, x2"
     )
 
 
@@ -201,13 +201,16 @@ def name_taken(name: str, module: str) -> str:
 def no_rule(operator: str, names: Sequence[str], position: int) -> str:
     name = names[min(position, len(names) - 1)]
     return (
-        f"{operator} has no derivative by its argument {name!r}, which requires grad. If it is meant "
-        f"as a constant, pass {name}.detach()."
+        f"{operator} has no derivative by its argument {name!r}, which requires grad. If it is "
+        f"meant as a constant, pass {name}.detach()."
     )
 
 
 def rule_gave_nothing(operator: str) -> str:
-    return f"a rule of {operator!r} returned None; it returns the input's cotangent (does it `return`?)"
+    return (
+        f"a rule of {operator!r} returned None; it returns the input's cotangent (does it "
+        "`return`?)"
+    )
 
 
 def misfit(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -225,7 +228,8 @@ def no_path(root: Any) -> str:
     record = root._record
     if record is not None:
         return message + (
-            f" It was cut by {record.by} at {at(record.line)}. Compute what you differentiate without it."
+            f" It was cut by {record.by} at {at(record.line)}. Compute what you differentiate "
+            "without it."
         )
     return message + (
         " Nothing it was computed from requires grad. Make the parameters with "
@@ -237,8 +241,8 @@ def no_path(root: Any) -> str:
 def not_a_scalar(shape: tuple[int, ...]) -> str:
     return (
         f"backward() starts from a single number, but this tensor has shape {shape}. Write "
-        f".sum().backward() or .mean().backward(); or pass gradient=, an array of shape {shape} that "
-        "weighs the elements."
+        f".sum().backward() or .mean().backward(); or pass gradient=, an array of shape {shape} "
+        "that weighs the elements."
     )
 
 
@@ -248,19 +252,19 @@ def gradient_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
 
 def freed(record: Any) -> str:
     return (
-        f"backward() came to the result of `{record.operator.name}`, whose values were freed by the "
-        f"backward() at {at(record.line)}. Usually a tensor kept from an earlier step (a hidden state, a "
-        "running loss) leads back into a graph that is done with: h = h.detach() before it is used "
-        "again. Two losses of one graph: add them, then call backward() once. "
+        f"backward() came to the result of `{record.operator.name}`, whose values were freed by "
+        f"the backward() at {at(record.line)}. Usually a tensor kept from an earlier step (a "
+        "hidden state, a running loss) leads back into a graph that is done with: h = h.detach() "
+        "before it is used again. Two losses of one graph: add them, then call backward() once. "
         "backward(retain_graph=True) keeps the values, but is rarely right."
     )
 
 
 def no_gradient_yet(operator: str) -> str:
     return (
-        f"_backward() passes on this tensor's .grad, which is None: it is the result of `{operator}`, "
-        "and nothing has reached it. Start at the end: loss.grad = np.ones_like(loss.data), then "
-        "call _backward() on each tensor, last made first."
+        "_backward() passes on this tensor's .grad, which is None: it is the result of "
+        f"`{operator}`, and nothing has reached it. Start at the end: loss.grad = "
+        "np.ones_like(loss.data), then call _backward() on each tensor, last made first."
     )
 
 
@@ -270,37 +274,51 @@ def no_gradient_yet(operator: str) -> str:
 def cannot_require_grad(dtype: Any, data: Any) -> str:
     kind = getattr(dtype, "kind", "")
     if kind == "c":
-        return "gradients of complex tensors are not supported yet: keep real and imaginary parts apart"
+        return (
+            "gradients of complex tensors are not supported yet: keep real and imaginary parts "
+            "apart"
+        )
     example = "3.0, not 3"
     if kind in "iu" and data.size and data.ndim == 0:
         example = f"{int(data)}.0, not {int(data)}"
     return (
-        f"a tensor of {dtype} cannot require grad: small changes, which a gradient is about, exist only "
-        f"for floating point. Write {example}; or pass dtype='float64'."
+        f"a tensor of {dtype} cannot require grad: small changes, which a gradient is about, exist "
+        f"only for floating point. Write {example}; or pass dtype='float64'."
     )
 
 
 def not_an_array(data: Any) -> str:
     return (
-        f"cannot make a Tensor of {type(data).__name__}: it takes numbers, (nested) lists of numbers "
-        "with equal lengths, or an array of them"
+        f"cannot make a Tensor of {type(data).__name__}: it takes numbers, (nested) lists of "
+        "numbers with equal lengths, or an array of them"
     )
 
 
 def attached(what: str) -> str:
     return (
-        f"{what} would take this tensor out of the graph, and its gradient would be lost in silence. "
-        "If that is what you want, write t.detach() first; else use GradNerve's own operators."
+        f"{what} would take this tensor out of the graph, and its gradient would be lost in "
+        "silence. If that is what you want, write t.detach() first; else use GradNerve's own "
+        "operators."
     )
 
+
+def ambiguous_truth(shape: tuple[int, ...]) -> str:
+    return f"a tensor of shape {shape} is not simply true or false: write .any() or .all()"
+
+
+COMPLEX = (
+    "gradients of complex values are not supported yet: keep real and imaginary parts apart, in "
+    "two tensors"
+)
 
 ONE_ELEMENT = "{} needs a tensor with exactly one element, but this one has shape {}"
 
 
 def write_to_leaf(operator: str) -> str:
     return (
-        f"{operator} would overwrite a leaf that requires grad while operators are recorded. To update a "
-        "parameter: with gn.no_grad(): w -= lr * w.grad; otherwise write w = w - ... for a new tensor."
+        f"{operator} would overwrite a leaf that requires grad while operators are recorded. To "
+        "update a parameter: with gn.no_grad(): w -= lr * w.grad; otherwise write w = w - ... for "
+        "a new tensor."
     )
 
 
@@ -309,8 +327,8 @@ def write_shape(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) 
 
 
 STOP_REQUIRING = (
-    "requires_grad is set on leaves only; this tensor is an operator's result, and requires grad as "
-    "what it was computed from does. For its value alone, use t.detach()."
+    "requires_grad is set on leaves only; this tensor is an operator's result, and requires grad "
+    "as what it was computed from does. For its value alone, use t.detach()."
 )
 
 COPY_OF_RESULT = (
@@ -345,7 +363,10 @@ def no_forward(kind: type) -> str:
 
 def not_a_module(name: str, value: Any) -> str:
     if isinstance(value, type):
-        return f"Sequential: {value.__name__} is a class; write {value.__name__}(...) to make a module of it"
+        return (
+            f"Sequential: {value.__name__} is a class; write {value.__name__}(...) to make a "
+            "module of it"
+        )
     return f"Sequential: part {name} is {type(value).__name__}, not a module"
 
 
@@ -363,16 +384,24 @@ def state_shapes(wrong: dict[str, tuple]) -> str:
 def loss_shapes(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> str:
     message = f"{name}: input {a} and target {b} differ in shape"
     if len(a) == len(b) + 1 and a == (*b, 1):
-        return message + f", and would broadcast to {(*b, *b)}. Write target[..., None] or input[..., 0]."
+        return (
+            message
+            + f", and would broadcast to {(*b, *b)}. Write target[..., None] or input[..., 0]."
+        )
     if len(b) == len(a) + 1 and b == (*a, 1):
-        return message + f", and would broadcast to {(*a, *a)}. Write target[..., 0] or input[..., None]."
+        return (
+            message
+            + f", and would broadcast to {(*a, *a)}. Write target[..., 0] or input[..., None]."
+        )
     return message + ". Reshape one of them; a loss compares element with element."
 
 
 def target_shape(
     name: str, x: tuple[int, ...], target: tuple[int, ...], expected: tuple[int, ...]
 ) -> str:
-    message = f"{name}: for an input {x} the target is {expected} class numbers, got shape {target}."
+    message = (
+        f"{name}: for an input {x} the target is {expected} class numbers, got shape {target}."
+    )
     if target == (*expected, 1):
         return message + " Write target[..., 0]."
     if target == x:
@@ -391,17 +420,26 @@ def no_parameters(optimiser: str, module: Any) -> str:
             f"{optimiser} got no parameters: of {name}'s attributes ({', '.join(parts)}) none is a "
             "Parameter, or a Module that has one."
         )
-    methods = [m for m in vars(type(module)) if m not in ("__init__", "forward", "__module__", "__doc__")]
-    if "__init__" not in vars(type(module)) and (near := difflib.get_close_matches("__init__", methods, 1)):
+    methods = [
+        m for m in vars(type(module)) if m not in ("__init__", "forward", "__module__", "__doc__")
+    ]
+    if "__init__" not in vars(type(module)) and (
+        near := difflib.get_close_matches("__init__", methods, 1)
+    ):
         message += f" Did you mean __init__ where {name} defines {near[0]}?"
     else:
-        message += " Make its weights with nn.Parameter(array) or layers such as nn.Linear, in __init__."
+        message += (
+            " Make its weights with nn.Parameter(array) or layers such as nn.Linear, in __init__."
+        )
     return message
 
 
 def not_parameters(optimiser: str, given: Any) -> str:
     if hasattr(given, "parameters"):
-        return f"{optimiser} takes parameters, not a module: pass {type(given).__name__.lower()}.parameters()"
+        return (
+            f"{optimiser} takes parameters, not a module: pass "
+            f"{type(given).__name__.lower()}.parameters()"
+        )
     if hasattr(given, "backward"):
         return f"{optimiser} takes a list of Tensors: pass [tensor]"
     return f"{optimiser} takes Tensors that require grad, got {type(given).__name__}"
@@ -409,13 +447,16 @@ def not_parameters(optimiser: str, given: Any) -> str:
 
 def not_a_leaf(optimiser: str, position: int) -> str:
     return (
-        f"{optimiser}: parameter {position} is an operator's result, not a leaf: it is computed anew in "
-        "each step, so changing it changes nothing. Pass what it is computed from."
+        f"{optimiser}: parameter {position} is an operator's result, not a leaf: it is computed "
+        "anew in each step, so changing it changes nothing. Pass what it is computed from."
     )
 
 
 def twice(optimiser: str, position: int) -> str:
-    return f"{optimiser}: parameter {position} was given before; it would be updated twice in each step"
+    return (
+        f"{optimiser}: parameter {position} was given before; it would be updated twice in each "
+        "step"
+    )
 
 
 def bad_number(optimiser: str, name: str, value: Any, wanted: str) -> str:
@@ -437,7 +478,10 @@ def wrong_gradient(
     )
     if blame:
         return message + f" The operator most likely to blame is {blame}."
-    return message + " Each operator's own rule agrees with its finite difference; is the function smooth here?"
+    return (
+        message
+        + " Each operator's own rule agrees with its finite difference: is the function smooth?"
+    )
 
 
 def born(
@@ -455,17 +499,17 @@ def born(
 def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
     what = describe(arg) if hasattr(arg, "shape") else repr(arg)
     return (
-        f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element {kind[1]}. No "
-        "operator made it: it came in with the data or with a parameter."
+        f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element "
+        f"{kind[1]}. No operator made it: it came in with the data or with a parameter."
     )
 
 
 def born_backward(operator: str, kind: tuple, parent: Any, line: tuple[str, int] | None) -> str:
     where = f" at {at(line)}" if line else ""
     return (
-        f"backward through `{operator}`{where} made {kind[0]} at element {kind[1]} of the gradient of its "
-        f"input ({describe(parent)}, {_range(parent)}). Where the derivative is infinite (sqrt at 0, "
-        "log at 0, x / 0), keep away from that point: gn.sqrt(x + 1e-12)."
+        f"backward through `{operator}`{where} made {kind[0]} at element {kind[1]} of the gradient "
+        f"of its input ({describe(parent)}, {_range(parent)}). Where the derivative is infinite "
+        "(sqrt at 0, log at 0, x / 0), keep away from that point: gn.sqrt(x + 1e-12)."
     )
 
 
@@ -475,8 +519,9 @@ def changed_in_place(
     by = f"changed in place at {at(changed)}" if changed[0] else "changed in place since"
     label = f" ({value.name!r})" if getattr(value, "name", None) else ""
     return (
-        f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was {by}: "
-        "the gradient would be wrong. Change it after backward(), or write a new array (x = x + 1)."
+        f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was "
+        f"{by}: the gradient would be wrong. Change it after backward(), or write a new array (x = "
+        "x + 1)."
     )
 
 
@@ -485,8 +530,9 @@ def outer_broadcast(
 ) -> str:
     n = max(a)
     return (
-        f"{operator} broadcasts {a} and {b} to ({n}, {n}), {at(line)}: every element of one with every "
-        "element of the other. If they belong together element by element, reshape one: y[:, None]."
+        f"{operator} broadcasts {a} and {b} to ({n}, {n}), {at(line)}: every element of one with "
+        "every element of the other. If they belong together element by element, reshape one: y[:, "
+        "None]."
     )
 
 

@@ -12,21 +12,19 @@ changes per unit of change in x. It has the shape and the dtype of x.
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from operator import itemgetter
 from sys import getrefcount
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ref
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, libraries
+from gradnerve.operators import Operator, operators, register
 
 if TYPE_CHECKING:
     from gradnerve.tensor import Tensor
@@ -34,10 +32,7 @@ else:
     Tensor = None  # tensor.py stands above this file, and puts its class here
 
 Array = Any  # an array of any supported library
-Record = tuple["Operator", tuple[Any, ...], list[Any]]
-
-operators = SimpleNamespace()
-"""Every operator, by its name. The modules in `ops/` fill it as they are imported."""
+Record = tuple[Operator, tuple[Any, ...], list[Any]]  # and its arguments, and the arrays in them
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operators are recorded: a setting of the thread, or of the asyncio task."""
@@ -45,93 +40,11 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
-new = object.__new__
-
 watch: Any = None
 """Debug mode's checks of every value and cotangent (`debug.py`); usually there are none."""
 
 
-# --- Operators ------------------------------------------------------------------------------------
-
-
-class Operator:
-    """One operator: its forward, its rules, and the formulas that a learner sees."""
-
-    def __init__(self, forward: Callable[..., Any]):
-        parameters = list(inspect.signature(forward).parameters.values())
-        self.forward = forward
-        self.name = forward.__name__.strip("_")
-        self.names = tuple(p.name for p in parameters)
-        if taken := {"ct", "y", "needs"}.intersection(self.names):
-            raise TypeError(errors.reserved_name(self.name, taken.pop()))
-        # A last parameter `*arrays` takes any number of inputs, after the fixed ones.
-        self.variadic = parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL
-        self.arity = -1 if self.variadic else len(parameters)
-        self.defaults = tuple(p.default for p in parameters)
-        self.rules: list[Callable[[list], Any] | None] = [None] * len(parameters)
-        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = None
-        self.formulas: dict[str, str] = {}
-        self.differentiable = False  # without a rule it is a plain value, like `x > 0`
-
-    def rule(self, inputs: str, formula: str) -> Callable[[Callable], Callable]:
-        """Decorate the rule (the VJP) of one input, or of several that share work.
-
-        A rule is a pure function of the values that its parameters name: the cotangent `ct` of the
-        output, the output `y`, and the forward's parameters. It returns the input's cotangent;
-        where the forward broadcast that input, the engine sums it back to its shape. A rule for
-        several inputs (`"x, weight, bias"`) returns one cotangent for each, and can name `needs`,
-        which says for each whether it is wanted. `formula` is LaTeX.
-        """
-        names = inputs.replace(",", " ").split()
-        if unknown := set(names).difference(self.names):
-            raise TypeError(errors.unknown_rule_input(self.name, unknown.pop(), self.names))
-        positions = tuple(self.names.index(name) for name in names)
-
-        def decorate(rule: Callable) -> Callable:
-            takes = self._taking(rule)
-            if len(names) > 1 or self.variadic:
-                self.joint = (takes, positions)
-            else:
-                self.rules[positions[0]] = takes
-            self.formulas.update(dict.fromkeys(names, formula))
-            self.differentiable = True
-            return rule
-
-        return decorate
-
-    def _taking(self, rule: Callable) -> Callable[[list], Any]:
-        """The rule as a function of `[ct, y, needs, *arguments]`, of which it takes what it names."""
-        order = ("ct", "y", "needs", *self.names)
-        names = list(inspect.signature(rule).parameters)
-        if unknown := set(names).difference(order):
-            raise TypeError(errors.unknown_rule_value(self.name, unknown.pop(), order))
-        places: list[Any] = [order.index(name) for name in names]
-        if self.variadic and self.names[-1] in names:
-            places[names.index(self.names[-1])] = slice(len(order) - 1, None)
-        if len(places) == 1:
-            (first,) = places
-            return lambda seen: rule(seen[first])
-        if len(places) == 2:
-            first, second = places
-            return lambda seen: rule(seen[first], seen[second])
-        pick = itemgetter(*places)
-        return lambda seen: rule(*pick(seen))
-
-    def without_list(self, arg: list, position: int) -> Any:
-        """A list where the operator takes an array is the array of its elements."""
-        is_input = position < len(self.rules) and self.rules[position] is not None
-        return as_array(arg) if is_input or self.variadic else arg
-
-    def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
-        """All arguments, in the forward's order, with its defaults for those not given."""
-        if len(args) > self.arity or not options.keys() <= set(self.names[len(args) :]):
-            raise TypeError(errors.bad_arguments(self.name, self.names, args, options))
-        rest = [options.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)]
-        complete = args + tuple(rest[len(args) :])
-        for name, value in zip(self.names, complete, strict=True):
-            if value is inspect.Parameter.empty:
-                raise TypeError(errors.missing_argument(self.name, self.names, name))
-        return complete
+# --- Forward: an operator is called, and recorded -------------------------------------------------
 
 
 def operator(forward: Callable[..., Any]) -> Any:
@@ -141,7 +54,8 @@ def operator(forward: Callable[..., Any]) -> Any:
     returns Tensors). Give it a rule for each input that it can be differentiated by, with
     `@name.rule(input, formula)`; see `Operator.rule`.
 
-    >>> import numpy as np
+    Raises TypeError for a name that another module's operator has.
+
     >>> import gradnerve as gn
     >>> @gn.operator
     ... def cube(x):
@@ -181,53 +95,52 @@ def operator(forward: Callable[..., Any]) -> Any:
             raise errors.explained(error, op.name, op.names, args) from None
         if not traced:
             return result
-        if type(result) not in libraries:
-            if type(result) is tuple:
-                return _outputs(op, args, values, result, needs_grad)
-            result = as_array(result)
 
-        tensor = new(Tensor)
-        tensor._data = result
-        tensor._grad = tensor.name = None
+        record = None
         if needs_grad and op.differentiable and recording.get():
-            tensor._requires_grad = True
-            tensor._record = (op, args, values)
-            tensor._number = next(numbers)
-        else:
-            tensor._requires_grad = False
-            tensor._record = _cut(op, args)
+            record = (op, args, values)
+        if type(result) is tuple:
+            return _outputs(op, args, result, record)
+        tensor = make(result if type(result) in libraries else as_array(result), op, args, record)
         if watch is not None:
             watch.computed(tensor, op, args)
         return tensor
 
     call.operator = op  # type: ignore[attr-defined]
     call.rule = op.rule  # type: ignore[attr-defined]
-    known = getattr(operators, op.name, None)
-    if known is not None and known.__module__ != forward.__module__:
-        raise TypeError(errors.name_taken(op.name, known.__module__))
-    setattr(operators, op.name, call)
+    register(op, call)
     return call
 
 
-# --- Several outputs ------------------------------------------------------------------------------
+def make(data: Any, op: Operator, args: tuple[Any, ...], record: Record | None) -> Tensor:
+    """The Tensor of an operator's result: a part of the graph, if it has a record."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._data = data
+    tensor._grad = tensor.name = None
+    if record is not None:
+        tensor._requires_grad = True
+        tensor._record = record
+        tensor._number = next(numbers)
+    else:
+        tensor._requires_grad = False
+        tensor._record = _cut(op, args)
+    return tensor
 
-# An operator with several outputs makes one hidden Tensor whose data is the tuple of them, and hands
-# out `output(hidden, 0)`, `output(hidden, 1)`, ... Its cotangent is a tuple too, with None where
-# nothing has arrived; its rules see a tuple of arrays, with zeros there.
+
+# An operator with several outputs makes one hidden Tensor, whose data is the tuple of them, and
+# hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a tuple too,
+# with None where nothing has arrived; its rules see a tuple of arrays, with zeros there.
 
 
-def _outputs(op: Operator, args: tuple, values: list, result: tuple, needs_grad: bool) -> tuple:
-    hidden = new(Tensor)
-    hidden._data = tuple(as_array(r) for r in result)
-    hidden._grad = hidden.name = None
-    hidden._requires_grad = needs_grad and op.differentiable and recording.get()
-    hidden._record = (op, args, values) if hidden._requires_grad else _cut(op, args)
-    hidden._number = next(numbers)
+def _outputs(op: Operator, args: tuple, result: tuple, record: Record | None) -> tuple[Tensor, ...]:
+    arrays = tuple(as_array(array) for array in result)
+    hidden = make(arrays, op, args, record)
+    floating = ("real floating", "complex floating")
     return tuple(
         operators.output(hidden, i)
-        if array_library(y).isdtype(y.dtype, ("real floating", "complex floating"))
-        else Tensor(y)  # an index is a plain value
-        for i, y in enumerate(hidden._data)
+        if array_library(array).isdtype(array.dtype, floating)
+        else Tensor(array)  # an index, say: a plain value
+        for i, array in enumerate(arrays)
     )
 
 
@@ -239,44 +152,11 @@ def output(outputs, index):
 
 @output.rule("outputs", r"\bar y_i = \bar y")
 def _(ct, outputs, index):
-    count = len(outputs) if isinstance(outputs, tuple) else len(outputs._data)
+    count = len(outputs if type(outputs) is tuple else outputs._data)
     return tuple(ct if i == index else None for i in range(count))
 
 
-def _add_up(total: Any, share: Any) -> Any:
-    if type(total) is not tuple:
-        return total + share
-    pairs = zip(total, share, strict=True)
-    return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
-
-
-# --- Backward -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Stands for the record of a Tensor that was taken out of the graph: by what, and where."""
-
-    by: str
-    line: tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Freed:
-    """Stands for the record of a Tensor whose backward is done: what it was, and where."""
-
-    operator: Operator
-    parents: list[ref[Tensor]]
-    line: tuple[str, int]
-
-
-def _references_to_a_local() -> int:
-    thing = object()
-    return getrefcount(thing)
-
-
-# What `getrefcount` says of an object that one local variable holds, and nobody else.
-ALONE = _references_to_a_local()
+# --- Backward: cotangents flow back ---------------------------------------------------------------
 
 
 def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
@@ -288,54 +168,54 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
 
 
 def flow(
-    root: Tensor, ct: Any, *, free: bool = False, record: bool = False
+    root: Tensor, ct: Any, *, free: bool = False, as_tensors: bool = False
 ) -> Iterator[tuple[Tensor, Any]]:
     """Walk back from `root`; yield each tensor that somebody can see, with its whole cotangent.
 
-    The latest made is visited first (it has the lowest number), so each tensor comes after everything
-    that was computed from it, and its cotangent is complete by then. Cotangents belong to this walk,
-    not to the tensors. `free` lets go of each record as soon as it has been used. `record` hands
-    Tensors to the rules instead of arrays: the walk is itself recorded, and can be differentiated.
+    The latest made is visited first (it has the lowest number), so each tensor comes after all that
+    was computed from it, and its cotangent is complete by then. Cotangents belong to this walk, not
+    to the tensors. `free` lets go of each record as soon as it has been used. `as_tensors` hands
+    Tensors to the rules, not arrays: the walk is itself recorded, and can be differentiated.
     """
     reached = {root._number: [root, ct, False]}
     queue = [root._number]
     line = errors.user_line() if free else ("", 0)
     while queue:
         tensor, ct, _ = reached.pop(heappop(queue))
-        entry = tensor._record
-        if entry is None:
+        record = tensor._record
+        if record is None:
             yield tensor, ct
             continue
-        if type(entry) is not tuple:
-            raise errors.GraphFreed(errors.freed(entry))
+        if type(record) is not tuple:
+            raise errors.GraphFreed(errors.freed(record))
         # An intermediate that only this walk holds is nobody's business: it has no .grad, and
         # vanishes with its record at the end of this round.
         if getrefcount(tensor) > ALONE:
             if type(ct) is not tuple:
                 yield tensor, ct
             if free:
-                parents = [ref(arg) for arg in entry[1] if isinstance(arg, Tensor)]
-                tensor._record = Freed(entry[0], parents, line)
-        pass_back(tensor, ct, entry, reached, queue, record)
+                parents = [ref(arg) for arg in record[1] if isinstance(arg, Tensor)]
+                tensor._record = Freed(record[0], parents, line)
+        pass_back(tensor, ct, record, reached, queue, as_tensors)
 
 
 def pass_back(
-    tensor: Tensor, ct: Any, entry: Record, reached: dict, queue: list[int], record: bool = False
+    tensor: Tensor, ct: Any, record: Record, reached: dict, queue: list, as_tensors: bool = False
 ) -> None:
-    """One operator's step: add to what each parent was `reached` by, as its rules say.
+    """One operator's step: give each parent its share of the cotangent, as the rules say.
 
-    `reached` has for each tensor's number the tensor, its cotangent so far, and whether that is a sum
-    which was made here, and can be added to in place.
+    `reached` has, by a tensor's number, the tensor, its cotangent so far, and whether that is a sum
+    which was made here and can be added to in place.
     """
-    op, args, values = entry
+    op, args, values = record
     if watch is not None:
-        watch.used(tensor, entry)
+        watch.used(tensor, record)
     y: Any = tensor._data
     if type(y) is tuple:
-        y, ct = _filled(tensor, ct, record)
-    elif record:
+        y, ct = _filled(tensor, ct, as_tensors)
+    elif as_tensors:
         y = tensor
-    seen = [ct, y, None, *(args if record else values)]
+    seen = [ct, y, None, *(args if as_tensors else values)]
 
     shares = op.rules if op.joint is None else _joint_shares(op, args, seen)
     for parent, share in zip(args, shares):  # noqa: B905 (one for each argument)
@@ -348,7 +228,7 @@ def pass_back(
         data = parent._data
         try:
             fits = share.shape == data.shape and share.dtype is data.dtype
-        except AttributeError:  # a tuple of outputs, or a rule that gave a plain number
+        except AttributeError:  # a tuple for several outputs, or a rule that gave a plain number
             fits = type(share) is tuple
         if not fits:
             share = _fit(share, data, op)
@@ -364,20 +244,11 @@ def pass_back(
             known[1] += share
         else:
             known[1] = _add_up(known[1], share)
-            known[2] = not record and type(share) is not tuple
-
-
-def _filled(tensor: Tensor, cts: tuple, record: bool) -> tuple[tuple, tuple]:
-    """An operator's several outputs and their cotangents, with zeros where nothing has arrived."""
-    outputs = tensor._data
-    if record:
-        outputs = tuple(operators.output(tensor, i) for i in range(len(outputs)))
-    pairs = zip(outputs, cts, strict=True)
-    return outputs, tuple(operators.zeros_like(y) if ct is None else ct for y, ct in pairs)
+            known[2] = not as_tensors and type(share) is not tuple
 
 
 def _joint_shares(op: Operator, args: tuple, seen: list) -> list[Any]:
-    """The shares of all arguments by one joint rule: None for those that need none."""
+    """The shares of all arguments by one joint rule; None for those that need none."""
     assert op.joint is not None
     rule, positions = op.joint
     if op.variadic:
@@ -398,6 +269,22 @@ def _no_rule(op: Operator, args: tuple, parent: Tensor) -> NoReturn:
     raise NotImplementedError(errors.no_rule(op.name, op.names, position))
 
 
+def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]:
+    """An operator's several outputs and their cotangents, with zeros where nothing has arrived."""
+    outputs = tensor._data
+    if as_tensors:
+        outputs = tuple(operators.output(tensor, i) for i in range(len(outputs)))
+    pairs = zip(outputs, cts, strict=True)
+    return outputs, tuple(operators.zeros_like(y) if ct is None else ct for y, ct in pairs)
+
+
+def _add_up(total: Any, share: Any) -> Any:
+    if type(total) is not tuple:
+        return total + share
+    pairs = zip(total, share, strict=True)
+    return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
+
+
 def _fit(share: Any, data: Any, op: Operator) -> Any:
     """A cotangent has the shape and dtype of its value: undo broadcasting and promotion."""
     if share is None:
@@ -413,6 +300,8 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
             raise ValueError(errors.misfit(op.name, share.shape, data.shape))
         share = operators.reshape(operators.sum(share, stretched), data.shape)
     if share.dtype != data.dtype:
+        if array_library(data).isdtype(share.dtype, "complex floating"):
+            raise NotImplementedError(errors.COMPLEX)
         share = operators.astype(share, data.dtype)
     return share
 
@@ -427,19 +316,50 @@ def add_to_grad(tensor: Tensor, ct: Any) -> None:
 
 
 def _seed(root: Tensor, gradient: Any) -> Array:
+    """The cotangent that backward starts from: 1 for a single number, else what the user gave."""
     data = root._data
     library = array_library(data)
     if gradient is None:
         if data.size != 1:
             raise RuntimeError(errors.not_a_scalar(data.shape))
         return library.ones(data.shape, dtype=data.dtype)
+    gradient = gradient._data if isinstance(gradient, Tensor) else gradient
     seed = library.asarray(as_array(gradient), dtype=data.dtype)
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return seed
 
 
-# --- Cutting the graph ----------------------------------------------------------------------------
+# --- What stands in place of a record -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """For the record of a Tensor whose backward is done: what it was, and where that was."""
+
+    operator: Operator
+    parents: list[ref[Tensor]]
+    line: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """For the record of a Tensor that was taken out of the graph: by what, and where."""
+
+    by: str
+    line: tuple[str, int]
+
+
+def _cut(op: Operator, args: tuple[Any, ...]) -> Cut | None:
+    """Why a result is not part of the graph, if one of its arguments is, or had been cut."""
+    for arg in args:
+        if isinstance(arg, Tensor):
+            if type(arg._record) is Cut:
+                return arg._record
+            if arg._requires_grad:
+                by = "no_grad()" if op.differentiable else f"{op.name}(), which has no derivative"
+                return Cut(by, errors.user_line())
+    return None
 
 
 @contextmanager
@@ -460,13 +380,10 @@ def no_grad() -> Iterator[None]:
         recording.reset(token)
 
 
-def _cut(op: Operator, args: tuple[Any, ...]) -> Cut | None:
-    """Why a result is not part of the graph, if an argument was or had been."""
-    for arg in args:
-        if isinstance(arg, Tensor):
-            if type(arg._record) is Cut:
-                return arg._record
-            if arg._requires_grad:
-                by = "no_grad()" if op.differentiable else f"{op.name}(), which has no derivative"
-                return Cut(by, errors.user_line())
-    return None
+def _references_to_a_local() -> int:
+    thing = object()
+    return getrefcount(thing)
+
+
+# What `getrefcount` says of an object that one local variable holds, and nobody else.
+ALONE = _references_to_a_local()

@@ -14,7 +14,7 @@ import numpy as np
 from gradnerve import errors, graph
 from gradnerve.backends import array_library, as_array
 from gradnerve.graph import Array, Cut, Freed
-from gradnerve.graph import operators as ops  # filled by gradnerve/ops, which stands on this file
+from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
 
 
 class Tensor:
@@ -119,7 +119,7 @@ class Tensor:
         if type(record) is tuple:
             parents = [arg for arg in record[1] if isinstance(arg, Tensor)]
         elif type(record) is Freed:
-            parents = [parent for parent in (link() for link in record.parents) if parent is not None]
+            parents = [p for p in (link() for link in record.parents) if p is not None]
         else:
             return set()
         # The hidden tensor of an operator with several outputs is nobody's parent: look behind it.
@@ -142,9 +142,13 @@ class Tensor:
             raise errors.GraphFreed(errors.freed(record))
         if self._grad is None:
             raise RuntimeError(errors.no_gradient_yet(record[0].name))
-        for parent, ct in graph.shares(record, self, self._grad, record=False):
-            if type(ct) is tuple:
-                for tensor, share in graph.shares(parent._record, parent, ct, record=False):
+        reached: dict[int, list] = {}
+        graph.pass_back(self, self._grad, record, reached, [])
+        for parent, ct, _ in reached.values():
+            if type(ct) is tuple:  # the hidden tensor of several outputs passes on at once
+                behind: dict[int, list] = {}
+                graph.pass_back(parent, ct, parent._record, behind, [])
+                for tensor, share, _ in behind.values():
                     graph.add_to_grad(tensor, share)
             else:
                 graph.add_to_grad(parent, ct)
@@ -154,8 +158,8 @@ class Tensor:
 
         Starts from 1 for a single number; else from `gradient`, an array of this tensor's shape
         (the result is then the gradient of `(self * gradient).sum()`). Fills `.grad` of every leaf
-        that requires grad, and of every tensor on the way that you still hold. Frees the graph as it
-        goes, unless `retain_graph`.
+        that requires grad, and of every tensor on the way that you still hold. Frees the graph on
+        its way, unless `retain_graph`.
 
         Raises RuntimeError where nothing leads to a tensor that requires grad, where the graph has
         been freed, or where a shape is not that of a single number.
@@ -219,7 +223,7 @@ class Tensor:
 
     def __bool__(self) -> bool:
         if self._data.size != 1:
-            raise ValueError(errors.ONE_ELEMENT.format("The truth value: it", self.shape) + ". Use .any() or .all()")
+            raise ValueError(errors.ambiguous_truth(self.shape))
         return bool(self._data)
 
     @property
@@ -274,13 +278,13 @@ class Tensor:
     # --- Copies and files -------------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
-        # copy.deepcopy and pickle: a leaf is its values; a part of a graph would be all of the graph.
+        # For copy.deepcopy and pickle. A leaf is its values; a result would be its whole graph.
         if type(self._record) is tuple:
             raise RuntimeError(errors.COPY_OF_RESULT)
         state = (self._data, self._grad, self._requires_grad, self.name)
         return _rebuild, (type(self), *state)
 
-    # --- Arithmetic: each of these is an operator in ops/ ------------------------------------------
+    # --- Arithmetic: each of these is an operator in ops/ -----------------------------------------
 
     def __add__(self, other: Any) -> Tensor:
         return ops.add(self, other)
@@ -383,7 +387,7 @@ class Tensor:
             raise RuntimeError(errors.write_to_leaf(operator))
         return result
 
-    # --- Comparison is by element; hash is by identity ---------------------------------------------
+    # --- Comparison is by element; hash is by identity --------------------------------------------
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
         return ops.equal(self, other)
@@ -405,7 +409,7 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # --- Elementwise functions ----------------------------------------------------------------------
+    # --- Elementwise functions --------------------------------------------------------------------
 
     def exp(self) -> Tensor:
         """e to the power of each element."""
@@ -443,7 +447,7 @@ class Tensor:
         """The same values in another dtype."""
         return ops.astype(self, dtype)
 
-    # --- Reductions: over all elements, or over `axis` (a number or several) ------------------------
+    # --- Reductions: over all elements, or over `axis` (a number or several) ----------------------
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The sum of the elements."""
@@ -489,7 +493,7 @@ class Tensor:
         """Whether all elements are true."""
         return ops.all(self, axis, keepdims)
 
-    # --- Shape and place ----------------------------------------------------------------------------
+    # --- Shape and place --------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Tensor:
         return ops.getitem(self, _plain_key(key))

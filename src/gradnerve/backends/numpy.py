@@ -1,7 +1,7 @@
 """What the Array API standard lacks, for NumPy's arrays.
 
 Windows (convolution, pooling) loop over the few positions inside a kernel, each a strided view of
-the whole batch, never over pixels. They work in the memory order (C, N, ...), in which a convolution
+the whole batch, never over pixels. They work in the memory order (C, N, ...), in which convolution
 is one matrix product: the (N, C, ...) arrays that go out are views of it, and NumPy's elementwise
 functions keep that order, so a network is seldom transposed in memory.
 """
@@ -9,7 +9,7 @@ functions keep that order, so a network is seldom transposed in memory.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def scatter_add(x: Array, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with x added at `key`, repeated places several times."""
     out = np.zeros(shape, dtype=x.dtype)
     parts = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(part, (np.ndarray, list)) for part in parts):
+    if any(isinstance(part, (np.ndarray, Sequence)) for part in parts):
         np.add.at(out, key, x)
     else:
         out[key] = x  # a basic key names each place once
@@ -77,7 +77,7 @@ def padded_zeros(window: Window, shape: tuple[int, ...], dtype: Any) -> Array:
 def columns(x: Array, window: Window, groups: int) -> Array:
     """(N, C, *S) -> (groups, C/groups · kernel, N · windows): each window's values in a column."""
     batch, channels = x.shape[:2]
-    out = window.count(x.shape[2:])
+    out = window.counts(x.shape[2:])
     x = padded(x, window).swapaxes(0, 1)
     columns = np.empty((channels, *window.kernel, batch, *out), dtype=x.dtype)
     for position, seen in places(window, out):
@@ -91,7 +91,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def convolve(x: Array, weight: Array, window: Window, groups: int) -> Array:
     """(N, C, *S), (F, C/groups, *K) -> (N, F, *O), by one matrix product."""
-    out = window.count(x.shape[2:])
+    out = window.counts(x.shape[2:])
     factors = weight.reshape(groups, weight.shape[0] // groups, -1)
     y = factors @ columns(x, window, groups)
     return y.reshape(weight.shape[0], x.shape[0], *out).swapaxes(0, 1)
@@ -122,7 +122,7 @@ def window_max(x: Array, window: Window) -> Array:
     """(N, C, *S) -> (N, C, *O): the greatest value in each window."""
     x = padded(x, window, lowest(x.dtype))
     y = None
-    for _, seen in places(window, window.count_padded(x.shape[2:])):
+    for _, seen in places(window, window.counts_padded(x.shape[2:])):
         part = x[(..., *seen)]
         y = np.copy(part, order="K") if y is None else np.maximum(y, part, out=y)
     return y
@@ -147,7 +147,7 @@ def window_pick(x: Array, index: Array, window: Window) -> Array:
 
 
 def window_put(c: Array, index: Array, window: Window, shape: Any) -> Array:
-    """The adjoint of `window_pick`: (N, C, *O) -> (N, C, *S) = shape, 0 where nothing was picked."""
+    """The adjoint of `window_pick`: (N, C, *O) -> (N, C, *S), 0 where nothing was picked."""
     x = padded_zeros(window, shape, c.dtype)
     for i, (_, seen) in enumerate(places(window, c.shape[2:])):
         x[(..., *seen)] += c * (index == i)
@@ -158,7 +158,7 @@ def window_sum(x: Array, window: Window) -> Array:
     """(N, C, *S) -> (N, C, *O): the sum of each window."""
     x = padded(x, window)
     y = None
-    for _, seen in places(window, window.count_padded(x.shape[2:])):
+    for _, seen in places(window, window.counts_padded(x.shape[2:])):
         part = x[(..., *seen)]
         y = np.copy(part, order="K") if y is None else np.add(y, part, out=y)
     return y

@@ -80,7 +80,9 @@ def _convolve(
 ) -> Any:
     name = f"conv{ndim}d"
     if len(weight.shape) != ndim + 2:
-        raise LayerMismatch(name, f"expects a weight of {ndim + 2} axes, got {weight.shape}", x.shape)
+        raise LayerMismatch(
+            name, f"expects a weight of {ndim + 2} axes, got {weight.shape}", x.shape
+        )
     if x.shape[1] != weight.shape[1] * groups:
         raise LayerMismatch(
             name, f"expects {weight.shape[1] * groups} channels, got {x.shape[1]}", x.shape
@@ -120,7 +122,13 @@ def max_pool2d(
 
 
 def _max_pool(
-    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+    ndim: int,
+    input: Any,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
 ) -> Any:
     def pool(ndim: int, x: Any) -> Any:
         name = f"max_pool{ndim}d"
@@ -176,13 +184,15 @@ def _avg_pool(
             return total / divisor_override
         # Ones where a place counts: how many of them a window sees is what it is divided by. With
         # ceil_mode a window can reach beyond the padding, where nothing counts.
-        margin = _each(f"avg_pool{ndim}d", "padding", padding, ndim) if count_include_pad else (0,) * ndim
+        margin = (
+            _each(f"avg_pool{ndim}d", "padding", padding, ndim)
+            if count_include_pad
+            else (0,) * ndim
+        )
         ones = array_library(getattr(x, "data", x)).ones(
             (1, 1, *(n + 2 * m for n, m in zip(sizes, margin, strict=True))), dtype=x.dtype
         )
-        beyond = tuple(
-            (a - m, b - m) for (a, b), m in zip(window.padding, margin, strict=True)
-        )
+        beyond = tuple((a - m, b - m) for (a, b), m in zip(window.padding, margin, strict=True))
         return total / ops.window_sum(ones, window._replace(padding=beyond))
 
     return _batched(ndim, f"avg_pool{ndim}d", input, pool)
@@ -211,7 +221,10 @@ def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
 def _window(
     name: str, ndim: int, kernel: tuple[int, ...], stride: Any, padding: Any, dilation: Any
 ) -> Window:
-    strides, dilations = _each(name, "stride", stride, ndim), _each(name, "dilation", dilation, ndim)
+    strides, dilations = (
+        _each(name, "stride", stride, ndim),
+        _each(name, "dilation", dilation, ndim),
+    )
     if padding == "same":
         if set(strides) != {1}:
             raise ValueError(f"{name}: padding='same' needs a stride of 1, got {stride}")
@@ -448,9 +461,7 @@ def nll_loss(
     return _nll("nll_loss", input, target, weight, ignore_index, reduction)
 
 
-def _nll(
-    name: str, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str
-) -> Any:
+def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     classes, counted = _classes(name, x, target, ignore_index)
     axis = 1 if len(x.shape) > 1 else 0
     library = array_library(classes)

@@ -22,7 +22,9 @@ class Linear(Module):
     (5, 2)
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32"):
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32"
+    ):
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
         self.weight = Parameter(uniform((out_features, in_features), bound, dtype))
@@ -54,11 +56,13 @@ class Conv2d(Module):
     ):  # fmt: skip
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"Conv2d: {in_channels} input and {out_channels} output channels do not divide into "
-                f"{groups} groups"
+                f"Conv2d: {in_channels} input and {out_channels} output channels do not divide "
+                f"into {groups} groups"
             )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.kernel_size = (
+            (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+        )
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         bound = 1 / math.sqrt(math.prod(shape[1:]))
@@ -177,7 +181,7 @@ class Sequential(Module):
 
 
 class CrossEntropyLoss(Module):
-    """Cross-entropy of logits (N, C, ...) and class numbers (N, ...); see `functional.cross_entropy`."""
+    """Cross-entropy of logits (N, C, ...) and class numbers (N, ...): `F.cross_entropy`."""
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
@@ -194,7 +198,7 @@ class CrossEntropyLoss(Module):
 
 
 class MSELoss(Module):
-    """The mean of (x - target)²; see `functional.mse_loss`."""
+    """The mean of (x - target)²: `F.mse_loss`."""
 
     def __init__(self, reduction: str = "mean"):
         self.reduction = reduction

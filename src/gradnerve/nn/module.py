@@ -119,7 +119,7 @@ class Module:
         """Switch to evaluation: dropout does nothing."""
         return self.train(False)
 
-    # --- Weights as plain arrays --------------------------------------------------------------------
+    # --- Weights as plain arrays ------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter and buffer, by its path: PyTorch's keys."""
@@ -142,7 +142,7 @@ class Module:
         for key, tensor in own.items():
             tensor.data = arrays[key].astype(tensor.dtype)
 
-    # --- How it looks -------------------------------------------------------------------------------
+    # --- How it looks -----------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
         """What a module shows of itself between its brackets."""
@@ -199,7 +199,9 @@ def _locate(error: Exception, module: Module) -> None:
     path = next((path for path, inner in module.named_modules() if inner is layer), "")
     error.layer_path = path  # type: ignore[attr-defined]
     if not isinstance(error, errors.LayerMismatch):
-        where = f"in layer {path!r} ({type(layer).__name__})" if path else f"in {type(layer).__name__}"
+        where = (
+            f"in layer {path!r} ({type(layer).__name__})" if path else f"in {type(layer).__name__}"
+        )
         notes = getattr(error, "__notes__", [])
         if notes and notes[-1].startswith("in "):
             notes.pop()

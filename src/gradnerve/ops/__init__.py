@@ -1,7 +1,7 @@
 """Every operator, on Tensors and on plain arrays: `ops.exp(x)`, `ops.mean(x, axis=0)`.
 
 The files follow the Array API standard's own chapters; `network.py` has the fused operators of
-neural networks. `gradnerve.graph.operators` is the registry of them all.
+neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
 from gradnerve.ops import random

@@ -560,7 +560,7 @@ def _(ct, y):
     return where(y > 0, ct, 0.0)
 
 
-# --- Steps: flat wherever they have a derivative, so the gradient is 0 -----------------------------
+# --- Steps: flat wherever they have a derivative, so the gradient is 0 ----------------------------
 
 
 @operator
@@ -603,7 +603,7 @@ floor_divide.rule("x1", r"\bar x_1 = 0")(flat)
 floor_divide.rule("x2", r"\bar x_2 = 0")(flat)
 
 
-# --- Plain values: comparisons and tests have no derivative ----------------------------------------
+# --- Plain values: comparisons and tests have no derivative ---------------------------------------
 
 
 @operator

@@ -1,4 +1,4 @@
-"""Operators of neural networks that are fused, because NumPy would make many arrays of their parts."""
+"""Fused operators of networks: in parts, they would make many more arrays."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def unreduced(value: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """A reduction's result with the reduced axes back, of length 1, so that it broadcasts against x."""
+    """A reduction's result with its axes back, of length 1, so that it broadcasts against x."""
     if keepdims or not x.shape:
         return value
     reduced = axes_of(axis, len(x.shape))

@@ -132,13 +132,13 @@ def _(ct, axis):
 
 @operator
 def roll(x, shift, axis=None):
-    """The elements moved along the axes by `shift` places; those pushed out come in at the front."""
+    """The elements moved along the axes by `shift` places; what is pushed out comes in in front."""
     return array_library(x).roll(x, shift, axis=axis)
 
 
 @roll.rule("x", r"\bar x = \operatorname{roll}(\bar y, -shift)")
 def _(ct, shift, axis):
-    back = tuple(-s for s in shift) if isinstance(shift, tuple) else -shift
+    back = tuple(-s for s in shift) if isinstance(shift, (tuple, list)) else -shift
     return roll(ct, back, axis)
 
 

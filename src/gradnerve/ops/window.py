@@ -1,7 +1,7 @@
 """Convolution and pooling: operators that look at an array (N, C, *S) through a moving window.
 
-*S are the spatial axes, one or two (or more). Each operator here is linear in what it moves, or picks;
-its adjoint is an operator too, so that gradients of any order need nothing else.
+*S are the spatial axes, one or two (or more). Each operator here is linear in what it moves, or
+picks; its adjoint is an operator too, so that gradients of any order need nothing else.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ class Window(NamedTuple):
     padding: tuple[tuple[int, int], ...]  # before and after
     dilation: tuple[int, ...]
 
-    def count(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    def counts(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """How many windows there are along each axis of an input of these sizes."""
         sides = zip(sizes, self.padding, strict=True)
-        return self.count_padded(tuple(a + n + b for n, (a, b) in sides))
+        return self.counts_padded(tuple(a + n + b for n, (a, b) in sides))
 
-    def count_padded(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    def counts_padded(self, sizes: tuple[int, ...]) -> tuple[int, ...]:
         """The same for an input that has its padding already."""
         axes = zip(sizes, self.kernel, self.stride, self.dilation, strict=True)
-        counts = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes)
-        if any(c < 1 for c in counts):
+        found = tuple((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in axes)
+        if any(c < 1 for c in found):
             raise ValueError(
                 f"a window of {self.kernel} (dilation {self.dilation}) is larger than the input, "
                 f"{sizes} with its padding"
             )
-        return counts
+        return found
 
 
-# --- Convolution: bilinear, so each of the three is the adjoint of another -------------------------
+# --- Convolution: bilinear, so each of the three is the adjoint of another ------------------------
 
 
 @operator
@@ -93,7 +93,7 @@ def _(ct, c, x, window, groups):
 
 @operator
 def window_max(x, window):
-    """(N, C, *S) -> (N, C, *O): the greatest in each window. At a tie the first has the gradient."""
+    """(N, C, *S) -> (N, C, *O): the greatest in each window; the first, at a tie, gets the ct."""
     return kernels(x).window_max(x, window)
 
 
@@ -104,7 +104,7 @@ def _(ct, y, x, window):
 
 @operator
 def window_argmax(x, maximum, window):
-    """(N, C, *S) -> (N, C, *O): which position inside each window is the first to have its maximum."""
+    """(N, C, *S) -> (N, C, *O): the first position inside each window to have its maximum."""
     return kernels(x).window_argmax(x, maximum, window)
 
 

@@ -15,7 +15,7 @@ from gradnerve.tensor import Tensor
 class Optimizer:
     """Holds parameters, and moves them by their gradients; `update` says how.
 
-    Raises ValueError for no parameters and for one given twice, TypeError for what is no leaf Tensor.
+    Raises ValueError for no parameters, for one given twice and for one that is no leaf.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float):
@@ -100,8 +100,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of even size: the gradient's running mean over the root of its running square.
 
-    m ← β₁ m + (1-β₁) g; v ← β₂ v + (1-β₂) g²; w ← w - lr m̂ / (√v̂ + ε), where m̂ and v̂ make up for
-    the start at 0. Source: Kingma and Ba, "Adam", 2015, Algorithm 1, with PyTorch's defaults.
+    m ← β₁ m + (1-β₁) g; v ← β₂ v + (1-β₂) g²; w ← w - lr m̂ / (√v̂ + ε), where m̂ and v̂ make up
+    for the start at 0. Source: Kingma and Ba, "Adam", 2015, Algorithm 1, with PyTorch's defaults.
 
     >>> import gradnerve as gn
     >>> w = gn.Tensor([1.0], requires_grad=True)
