@@ -1,6 +1,7 @@
 """Every Python block in the README and the docs runs, and prints what the page says it prints."""
 
 import contextlib
+import doctest
 import io
 import re
 from pathlib import Path
@@ -15,16 +16,22 @@ BLOCK = re.compile(r"^```python\n(.*?)^```(?:\n+```text\n(.*?)^```)?", re.MULTIL
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
     names = {"__name__": "__docs__"}  # the blocks of a page follow one another
-    for code, expected in BLOCK.findall(page.read_text(encoding="utf-8")):
+    for block in BLOCK.finditer(text):
+        code, expected = block.groups()
+        line = text.count("\n", 0, block.start(1))
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(compile(code, f"{page.name}: {code.splitlines()[0]}", "exec"), names)
-        if expected:
-            assert printed.getvalue().strip() == expected.strip(), f"{page.name}:\n{code}"
+            exec(compile("\n" * line + code, str(page), "exec"), names)
+        # As in doctest, `...` in the page stands for anything.
+        same = doctest.OutputChecker().check_output(
+            expected or printed.getvalue(), printed.getvalue(), doctest.ELLIPSIS
+        )
+        assert same, f"{page.name}:{line + 1}\n{code}\nprints:\n{printed.getvalue()}"
 
 
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is missing"
+            assert (page.parent / target).exists(), f"{page.name} links to {target}: missing"

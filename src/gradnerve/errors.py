@@ -198,8 +198,7 @@ def name_taken(name: str, module: str) -> str:
     return f"an operator {name!r} exists already, in {module}: choose another name"
 
 
-def no_rule(operator: str, names: Sequence[str], position: int) -> str:
-    name = names[min(position, len(names) - 1)]
+def no_rule(operator: str, name: str) -> str:
     return (
         f"{operator} has no derivative by its argument {name!r}, which requires grad. If it is "
         f"meant as a constant, pass {name}.detach()."

@@ -19,12 +19,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, libraries
-from gradnerve.operators import Operator, operators, register
+from gradnerve.operators import Operator, Rule, operators, register
 
 if TYPE_CHECKING:
     from gradnerve.tensor import Tensor
@@ -39,6 +39,8 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
+
+new = object.__new__  # makes a Tensor without asking its __init__
 
 watch: Any = None
 """Debug mode's checks of every value and cotangent (`debug.py`); usually there are none."""
@@ -84,8 +86,8 @@ def operator(forward: Callable[..., Any]) -> Any:
                 if arg._requires_grad:
                     needs_grad = True
                 values.append(arg._data)
-            elif type(arg) is list:
-                values.append(op.without_list(arg, len(values)))
+            elif type(arg) is list and op.takes_array(len(values)):
+                return call(*op.without_lists(args))
             else:
                 values.append(arg)
 
@@ -99,6 +101,8 @@ def operator(forward: Callable[..., Any]) -> Any:
         record = None
         if needs_grad and op.differentiable and recording.get():
             record = (op, args, values)
+            if op.constant:
+                _check_constant(op, args)
         if type(result) is tuple:
             return _outputs(op, args, result, record)
         tensor = make(result if type(result) in libraries else as_array(result), op, args, record)
@@ -112,9 +116,16 @@ def operator(forward: Callable[..., Any]) -> Any:
     return call
 
 
+def _check_constant(op: Operator, args: tuple[Any, ...]) -> None:
+    """An argument without a rule must not require grad: its gradient would be lost in silence."""
+    for position in op.constant:
+        if isinstance(args[position], Tensor) and args[position]._requires_grad:
+            raise NotImplementedError(errors.no_rule(op.name, op.names[position]))
+
+
 def make(data: Any, op: Operator, args: tuple[Any, ...], record: Record | None) -> Tensor:
     """The Tensor of an operator's result: a part of the graph, if it has a record."""
-    tensor = Tensor.__new__(Tensor)
+    tensor = new(Tensor)
     tensor._data = data
     tensor._grad = tensor.name = None
     if record is not None:
@@ -194,9 +205,20 @@ def flow(
             if type(ct) is not tuple:
                 yield tensor, ct
             if free:
-                parents = [ref(arg) for arg in record[1] if isinstance(arg, Tensor)]
-                tensor._record = Freed(record[0], parents, line)
+                links = [ref(parent) for parent in parents(record)]
+                tensor._record = Freed(record[0], links, line)
         pass_back(tensor, ct, record, reached, queue, as_tensors)
+
+
+def parents(record: Record) -> Iterator[Tensor]:
+    """The tensors that a result was computed from."""
+    for arg in record[1]:
+        if isinstance(arg, Tensor):
+            # The hidden tensor of several outputs is nobody's parent: look behind it.
+            if type(arg._data) is tuple and type(arg._record) is tuple:
+                yield from parents(arg._record)
+            else:
+                yield arg
 
 
 def pass_back(
@@ -217,14 +239,12 @@ def pass_back(
         y = tensor
     seen = [ct, y, None, *(args if as_tensors else values)]
 
-    shares = op.rules if op.joint is None else _joint_shares(op, args, seen)
-    for parent, share in zip(args, shares):  # noqa: B905 (one for each argument)
+    rules = op.rules if op.joint is None else _joint_shares(op, args, seen)
+    for position, rule, first, second in rules:
+        parent = args[position]
         if not isinstance(parent, Tensor) or not parent._requires_grad:
             continue
-        if op.joint is None:
-            if share is None:
-                _no_rule(op, args, parent)
-            share = share(seen)
+        share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
         data = parent._data
         try:
             fits = share.shape == data.shape and share.dtype is data.dtype
@@ -247,26 +267,16 @@ def pass_back(
             known[2] = not as_tensors and type(share) is not tuple
 
 
-def _joint_shares(op: Operator, args: tuple, seen: list) -> list[Any]:
-    """The shares of all arguments by one joint rule; None for those that need none."""
+def _joint_shares(op: Operator, args: tuple, seen: list) -> list[Rule]:
+    """What a joint rule gives each input, as if each had a rule of its own."""
     assert op.joint is not None
     rule, positions = op.joint
     if op.variadic:
         positions = tuple(range(len(op.names) - 1, len(args)))
-    needs = [isinstance(arg, Tensor) and arg._requires_grad for arg in args]
-    for i, needed in enumerate(needs):
-        if needed and i not in positions:
-            _no_rule(op, args, args[i])
-    seen[2] = tuple(needs[i] for i in positions)
-    shares: list[Any] = [None] * len(args)
-    for i, share in zip(positions, rule(seen), strict=True):
-        shares[i] = share
-    return shares
-
-
-def _no_rule(op: Operator, args: tuple, parent: Tensor) -> NoReturn:
-    position = next(i for i, arg in enumerate(args) if arg is parent)
-    raise NotImplementedError(errors.no_rule(op.name, op.names, position))
+    needs = (isinstance(args[i], Tensor) and args[i]._requires_grad for i in positions)
+    seen[2] = tuple(needs)
+    shares = zip(positions, rule(seen), strict=True)
+    return [(i, lambda _, share=share: share, 0, None) for i, share in shares]
 
 
 def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]:

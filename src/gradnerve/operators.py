@@ -14,7 +14,9 @@ from gradnerve.backends import as_array
 operators = SimpleNamespace()
 """Every operator, by its name. The modules in `ops/` fill it as they are imported."""
 
-Rule = Callable[[list], Any]  # of [ct, y, needs, *arguments]
+# The place of an input, its rule, and where in [ct, y, needs, *arguments] the one or two values are
+# that it takes (one of them: None; a rule of more values takes the whole list).
+Rule = tuple[int, Callable, Any, int | None]
 
 
 class Operator:
@@ -31,8 +33,9 @@ class Operator:
         self.variadic = parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL
         self.arity = -1 if self.variadic else len(parameters)
         self.defaults = tuple(p.default for p in parameters)
-        self.rules: list[Rule | None] = [None] * len(parameters)
-        self.joint: tuple[Rule, tuple[int, ...]] | None = None  # one rule for several inputs
+        self.rules: tuple[Rule, ...] = ()
+        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = None  # for several inputs
+        self.constant = tuple(range(len(parameters)))  # the places of what has no rule
         self.formulas: dict[str, str] = {}
         self.differentiable = False  # without a rule it is a plain value, like `x > 0`
 
@@ -53,18 +56,21 @@ class Operator:
         positions = tuple(self.names.index(name) for name in names)
 
         def decorate(rule: Callable) -> Callable:
+            places = self._places(rule)
             if len(names) > 1 or self.variadic:
-                self.joint = (self._taking(rule), positions)
+                pick = itemgetter(*places, slice(0, 0))  # a tuple even for one place
+                self.joint = (lambda seen: rule(*pick(seen)[:-1]), positions)
             else:
-                self.rules[positions[0]] = self._taking(rule)
+                self._enter(positions[0], rule, places)
+            self.constant = tuple(i for i in self.constant if i not in positions)
             self.formulas.update(dict.fromkeys(names, formula))
             self.differentiable = True
             return rule
 
         return decorate
 
-    def _taking(self, rule: Callable) -> Rule:
-        """The rule as a function of `[ct, y, needs, *arguments]`: it takes those it names."""
+    def _places(self, rule: Callable) -> list[Any]:
+        """Where in `[ct, y, needs, *arguments]` the values are that a rule names."""
         order = ("ct", "y", "needs", *self.names)
         names = list(inspect.signature(rule).parameters)
         if unknown := set(names).difference(order):
@@ -72,14 +78,18 @@ class Operator:
         places: list[Any] = [order.index(name) for name in names]
         if self.variadic and self.names[-1] in names:
             places[names.index(self.names[-1])] = slice(len(order) - 1, None)
+        return places
+
+    def _enter(self, position: int, rule: Callable, places: list[int]) -> None:
+        entry: Rule
         if len(places) == 1:
-            (first,) = places
-            return lambda seen: rule(seen[first])
-        if len(places) == 2:
-            first, second = places
-            return lambda seen: rule(seen[first], seen[second])
-        pick = itemgetter(*places)
-        return lambda seen: rule(*pick(seen))
+            entry = (position, rule, places[0], None)
+        elif len(places) == 2:
+            entry = (position, rule, places[0], places[1])
+        else:
+            pick = itemgetter(*places)
+            entry = (position, lambda seen: rule(*pick(seen)), slice(None), None)
+        self.rules = (*(old for old in self.rules if old[0] != position), entry)
 
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
@@ -92,10 +102,16 @@ class Operator:
                 raise TypeError(errors.missing_argument(self.name, self.names, name))
         return complete
 
-    def without_list(self, arg: list, position: int) -> Any:
+    def takes_array(self, position: int) -> bool:
+        """Whether an argument is an array, as one that has a rule is."""
+        return position not in self.constant
+
+    def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A list where the operator takes an array is the array of its elements."""
-        is_input = position < len(self.rules) and self.rules[position] is not None
-        return as_array(arg) if is_input or self.variadic else arg
+        return tuple(
+            as_array(arg) if type(arg) is list and self.takes_array(i) else arg
+            for i, arg in enumerate(args)
+        )
 
 
 def register(op: Operator, call: Callable[..., Any]) -> None:

@@ -117,13 +117,10 @@ class Tensor:
         """The tensors that this one was computed from. After backward, those somebody holds."""
         record = self._record
         if type(record) is tuple:
-            parents = [arg for arg in record[1] if isinstance(arg, Tensor)]
-        elif type(record) is Freed:
-            parents = [p for p in (link() for link in record.parents) if p is not None]
-        else:
-            return set()
-        # The hidden tensor of an operator with several outputs is nobody's parent: look behind it.
-        return {p for q in parents for p in (q._prev if type(q._data) is tuple else {q})}
+            return set(graph.parents(record))
+        if type(record) is Freed:
+            return {parent for parent in (link() for link in record.parents) if parent is not None}
+        return set()
 
     def _backward(self) -> None:
         """Pass this tensor's `.grad` on to its parents' `.grad`: one step of backward, by hand.

@@ -123,3 +123,16 @@ from gradnerve.ops.window import (
     window_spread,
     window_sum,
 )
+from gradnerve.tensor import Tensor
+
+# Tensor's arithmetic hands its arguments on to these; without that step between it is quicker.
+for _method, _operator in {
+    "__add__": add,
+    "__sub__": subtract,
+    "__mul__": multiply,
+    "__truediv__": divide,
+    "__pow__": pow,
+    "__matmul__": matmul,
+    "__neg__": negative,
+}.items():
+    setattr(Tensor, _method, _operator)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gradnerve.backends import array_library
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import exp, sqrt
@@ -25,7 +27,8 @@ def _(ct, weight):
 
 @linear.rule("weight", r"\bar W = \bar Y^{\mathsf T} X")
 def _(ct, x):
-    ct, x = reshape(ct, (-1, ct.shape[-1])), reshape(x, (-1, x.shape[-1]))
+    rows = math.prod(x.shape[:-1])
+    ct, x = reshape(ct, (rows, ct.shape[-1])), reshape(x, (rows, x.shape[-1]))
     return matrix_transpose(ct) @ x
 
 

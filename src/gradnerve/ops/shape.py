@@ -6,8 +6,11 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gradnerve.backends import array_library, kernels
 from gradnerve.graph import operator
+from gradnerve.ops.elementwise import zeros_like
 
 
 @operator
@@ -106,6 +109,8 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     >>> gn.concat([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0])])
     Tensor([1., 2., 3.], dtype=float64)
     """
+    if len(arrays) == 0:
+        raise ValueError("concat: there is nothing to join; give it one array or more")
     return _concat(axis, *arrays)
 
 
@@ -157,12 +162,7 @@ def _(ct, x, pad_width):
 
 
 def _margins(pad_width: Any, ndim: int) -> list[tuple[int, int]]:
-    if isinstance(pad_width, int):
-        return [(pad_width, pad_width)] * ndim
-    widths = [(w, w) if isinstance(w, int) else tuple(w) for w in pad_width]
-    if len(pad_width) == 2 and isinstance(pad_width[0], int):
-        widths = [tuple(pad_width)]
-    return widths * ndim if len(widths) == 1 else widths
+    return [(before, after) for before, after in np.broadcast_to(pad_width, (ndim, 2)).tolist()]
 
 
 @operator
@@ -171,9 +171,10 @@ def astype(x, dtype):
     return array_library(x).astype(x, dtype)
 
 
-@astype.rule("x", r"\bar x = \bar y")
+@astype.rule("x", r"\bar x = \bar y\;\text{(0 through whole numbers, which are steps)}")
 def _(ct):
-    return ct  # the engine casts it back to the dtype of x
+    floating = array_library(ct).isdtype(ct.dtype, ("real floating", "complex floating"))
+    return ct if floating else zeros_like(ct)  # the engine casts it back to the dtype of x
 
 
 @operator
