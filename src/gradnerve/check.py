@@ -37,7 +37,7 @@ def gradcheck(
     >>> gradcheck(gn.tanh, [0.5, -1.0])
     True
     """
-    given = inputs if isinstance(inputs, (tuple, list)) and not _is_numbers(inputs) else (inputs,)
+    given = inputs if isinstance(inputs, tuple) or _is_several(inputs) else (inputs,)
     values = [_double(value) for value in given]
     names = [getattr(value, "name", None) for value in given]
     checked = [i for i, value in enumerate(values) if value.dtype.kind == "f"]
@@ -75,13 +75,14 @@ def gradcheck(
             parents = [tensors[i] for i in checked]
             return tuple(_gradients(total(*tensors), parents, as_tensors=True))
 
-        gradcheck(gradient_of, tuple(values), order=order - 1, eps=eps, rtol=rtol, atol=atol)
+        named = tuple(Tensor(value, name=name) for value, name in zip(values, names, strict=True))
+        gradcheck(gradient_of, named, order=order - 1, eps=eps, rtol=rtol, atol=atol)
     return True
 
 
-def _is_numbers(inputs: Sequence[Any]) -> bool:
-    """Whether a list is one input, of numbers, rather than several inputs."""
-    return all(isinstance(value, (int, float, list)) for value in inputs)
+def _is_several(inputs: Any) -> bool:
+    """Whether this is a list of inputs, rather than one input: a list of numbers."""
+    return isinstance(inputs, list) and not all(isinstance(v, (int, float, list)) for v in inputs)
 
 
 def _double(value: Any) -> np.ndarray:
@@ -147,18 +148,17 @@ def _central_difference(
 def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
     """The operator of the graph whose own rule is furthest from its own finite difference."""
     worst, words = 0.0, ""
-    for op, args, values, y in _records(result):
-        if type(y) is tuple or y.dtype.kind != "f":
+    for y in _results(result):
+        op, args, values = y._record
+        if op is operators.output.operator:  # it hands out what its parent has computed
             continue
-        weights = rng.standard_normal(y.shape)
+        weights = _weights(y._data, rng)
         tensors = [
             Tensor(value, arg.requires_grad) if isinstance(arg, Tensor) else arg
             for arg, value in zip(args, values, strict=True)
         ]
-        call = getattr(operators, op.name)
-        out = call(*tensors)
         reached: dict[int, list] = {}
-        graph.pass_back(out, weights, out._record, reached, [])
+        graph.pass_back(y, weights, (op, tuple(tensors), values), reached, [])
         for i, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor) or not tensor.requires_grad:
                 continue
@@ -166,7 +166,7 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
 
             def end(sign: int, i: int = i, d: Any = direction, values: Any = values) -> float:
                 moved = [v + sign * eps * d if j == i else v for j, v in enumerate(values)]
-                return float(np.sum(op.forward(*moved) * weights))  # noqa: B023
+                return _weighed(op.forward(*moved), weights)  # noqa: B023
 
             expected = (end(1) - end(-1)) / (2 * eps)
             got = float(np.sum(reached[tensor._number][1] * direction))
@@ -178,8 +178,20 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
     return words
 
 
-def _records(result: Any) -> Iterator[tuple[Any, tuple, list, Any]]:
-    """Every operator's call that led to the result."""
+def _weights(y: Any, rng: Any) -> Any:
+    """Random numbers for the elements of a result, or of several; zeros for whole numbers."""
+    if type(y) is tuple:
+        return tuple(_weights(part, rng) for part in y)
+    return rng.standard_normal(y.shape) * (y.dtype.kind == "f")
+
+
+def _weighed(y: Any, weights: Any) -> float:
+    pairs = zip(y, weights, strict=True) if type(y) is tuple else [(y, weights)]
+    return float(sum(np.sum(part * w) for part, w in pairs))
+
+
+def _results(result: Any) -> Iterator[Tensor]:
+    """Every operator's result that led to this one, and this one."""
     seen: set[int] = set()
     stack = [result]
     while stack:
@@ -187,6 +199,5 @@ def _records(result: Any) -> Iterator[tuple[Any, tuple, list, Any]]:
         if id(tensor) in seen or type(tensor._record) is not tuple:
             continue
         seen.add(id(tensor))
-        op, args, values = tensor._record
-        yield op, args, values, tensor._data
-        stack.extend(arg for arg in args if isinstance(arg, Tensor))
+        yield tensor
+        stack.extend(arg for arg in tensor._record[1] if isinstance(arg, Tensor))

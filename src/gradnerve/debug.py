@@ -102,11 +102,12 @@ class Checks:
         """An operator has made a tensor."""
         line = errors.user_line()
         _check_born(tensor._data, op, args, line)
-        _check_broadcast(tensor, op, args, line)
+        if type(tensor._data) is not tuple:
+            _check_broadcast(tensor, op, args, line)
         if type(tensor._record) is tuple:
             number = tensor._number
             link = ref(tensor, lambda _: self.notes.pop(number, None))
-            self.notes[number] = Note(link, line, _fingerprints(tensor._record))
+            self.notes[number] = Note(link, line, _fingerprints(tensor, tensor._record))
 
     def used(self, tensor: Tensor, record: graph.Record) -> None:
         """Backward is about to use what was saved for a tensor."""
@@ -114,7 +115,7 @@ class Checks:
         if note is None:
             return
         op, args, _ = record
-        self._find_changes(note, ("", 0))
+        _find_changes(note, tensor, record, ("", 0))
         for place, changed_at in note.changed.items():
             name = op.names[min(place, len(op.names) - 1)] if place < len(args) else "its result"
             value = args[place] if place < len(args) else tensor
@@ -137,24 +138,31 @@ class Checks:
             return None
         if event in ("line", "return"):
             for note in list(self.notes.values()):
-                self._find_changes(note, self.last_line)
+                tensor = note.tensor()
+                if tensor is not None and type(tensor._record) is tuple:
+                    _find_changes(note, tensor, tensor._record, self.last_line)
             self.last_line = (filename, frame.f_lineno)
         return self.trace
 
-    def _find_changes(self, note: Note, line: Line) -> None:
-        tensor = note.tensor()
-        if tensor is None or type(tensor._record) is not tuple:
-            return
-        now = _fingerprints(tensor._record)
-        for place, (before, after) in enumerate(zip(note.prints, now, strict=True)):
-            if before != after:
-                note.changed.setdefault(place, line)
+
+def _find_changes(note: Note, tensor: Tensor, record: graph.Record, line: Line) -> None:
+    now = _fingerprints(tensor, record)
+    for place, (before, after) in enumerate(zip(note.prints, now, strict=True)):
+        if before != after:
+            note.changed.setdefault(place, line)
 
 
-def _fingerprints(record: graph.Record) -> list[int]:
+def _fingerprints(tensor: Tensor, record: graph.Record) -> list[int]:
+    """A checksum of each argument, and of the result, that a rule of the operator names."""
+    op, _, values = record
+    named = [name in op.named for name in op.names[: len(values)]]
+    named += [named[-1]] * (len(values) - len(named))
+    saved = [*zip(values, named, strict=True), (tensor._data, "y" in op.named)]
     return [
-        zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data) if _is_array(value) else 0
-        for value in record[2]
+        zlib.crc32(np.ascontiguousarray(value).view(np.uint8).data)
+        if is_named and _is_array(value)
+        else 0
+        for value, is_named in saved
     ]
 
 
@@ -164,7 +172,11 @@ def _is_array(value: Any) -> bool:
 
 def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
     """ "NaN", "inf" or "-inf", and the first element that is it; None where all is finite."""
-    array = np.asarray(getattr(value, "_data", value))
+    data = getattr(value, "_data", value)
+    if type(data) is tuple:  # several outputs, or their cotangents: None where none has arrived
+        kinds = (_not_finite(part) for part in data if part is not None)
+        return next((kind for kind in kinds if kind is not None), None)
+    array = np.asarray(data)
     if array.dtype.kind not in "fc" or np.isfinite(array).all():
         return None
     bad = np.isnan(array) if np.isnan(array).any() else ~np.isfinite(array)
@@ -173,7 +185,7 @@ def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
 
 
 def _check_born(result: Any, op: Operator, args: tuple[Any, ...], line: Line) -> None:
-    kind = _not_finite(result) if not isinstance(result, tuple) else None
+    kind = _not_finite(result)
     if kind is None:
         return
     for name, arg in zip((*op.names, *(op.names[-1:] * len(args))), args, strict=False):
@@ -181,9 +193,10 @@ def _check_born(result: Any, op: Operator, args: tuple[Any, ...], line: Line) ->
             inherited = _not_finite(arg)
             if inherited is None:
                 continue
-            # An infinity that was put in on purpose (a mask) may pass; a NaN may not, and an
-            # infinity may not become a NaN.
-            if inherited[0] == "NaN":
+            # An infinity that was put in on purpose (a mask) may pass. A NaN may not, nor may an
+            # infinity in a parameter, nor one that becomes a NaN.
+            is_parameter = isinstance(arg, Tensor) and arg._requires_grad and arg._record is None
+            if inherited[0] == "NaN" or is_parameter:
                 raise errors.NonFinite(errors.came_in(op.name, name, arg, inherited, line))
             if kind[0] != "NaN":
                 return

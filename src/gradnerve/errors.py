@@ -93,7 +93,11 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     """The same exception, saying which operator failed, on what, and how it might be mended."""
     if hasattr(error, "explained"):
         return error  # by an operator inside this one
-    shapes = [tuple(arg.shape) for arg in args if hasattr(arg, "shape")]
+    shapes = [
+        tuple(getattr(arg, "shape", ()))
+        for arg in args
+        if hasattr(arg, "shape") or isinstance(arg, (int, float))
+    ]
     message = None
     if isinstance(error, (ValueError, TypeError)) and len(args) == len(shapes) == 2:
         if name == "matmul":
@@ -205,11 +209,14 @@ def no_rule(operator: str, name: str) -> str:
     )
 
 
-def rule_gave_nothing(operator: str) -> str:
-    return (
-        f"a rule of {operator!r} returned None; it returns the input's cotangent (does it "
-        "`return`?)"
-    )
+def rule_gave(operator: str, share: Any) -> str:
+    what = "None (does it `return`?)" if share is None else f"a {type(share).__name__}"
+    return f"a rule of {operator!r} returned {what}; it returns the input's cotangent, an array"
+
+
+def joint_rule_gave(operator: str, count: int, shares: Any) -> str:
+    what = f"{len(shares)}" if isinstance(shares, (tuple, list)) else type(shares).__name__
+    return f"the joint rule of {operator!r} is to return {count} cotangents, and returned {what}"
 
 
 def misfit(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -380,19 +387,36 @@ def state_shapes(wrong: dict[str, tuple]) -> str:
     return "the state dict does not fit this module: " + "; ".join(lines)
 
 
+def grad_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    return f"this .grad has shape {got}, but its tensor has shape {expected}"
+
+
+def write_dtype(operator: str, got: Any, expected: Any) -> str:
+    return (
+        f"{operator} cannot write a result of {got} into a tensor of {expected} without loss: use "
+        f"x = x.astype({str(got)!r}) first"
+    )
+
+
 def loss_shapes(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> str:
     message = f"{name}: input {a} and target {b} differ in shape"
-    if len(a) == len(b) + 1 and a == (*b, 1):
-        return (
-            message
-            + f", and would broadcast to {(*b, *b)}. Write target[..., None] or input[..., 0]."
-        )
-    if len(b) == len(a) + 1 and b == (*a, 1):
-        return (
-            message
-            + f", and would broadcast to {(*a, *a)}. Write target[..., 0] or input[..., None]."
-        )
+    together = broadcast_shape(a, b)
+    if together is not None and together not in (a, b):
+        message += f", and would broadcast to {together}"
+    if a == (*b, 1):
+        return message + ". Write target[..., None] or input[..., 0]."
+    if b == (*a, 1):
+        return message + ". Write target[..., 0] or input[..., None]."
     return message + ". Reshape one of them; a loss compares element with element."
+
+
+def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that two shapes make together; None where they do not fit."""
+    if not _broadcastable(a, b):
+        return None
+    longest = max(len(a), len(b))
+    a, b = (1,) * (longest - len(a)) + a, (1,) * (longest - len(b)) + b
+    return tuple(m if n == 1 else n for n, m in zip(a, b, strict=True))
 
 
 def target_shape(

@@ -75,7 +75,7 @@ def operator(forward: Callable[..., Any]) -> Any:
 
     @functools.wraps(forward)
     def call(*args: Any, **options: Any) -> Any:
-        if (len(args) != arity or options) and not op.variadic:
+        if len(args) != arity or options:
             args = op.complete(args, options)
 
         values = []  # the arguments, with arrays in place of Tensors
@@ -144,14 +144,19 @@ def make(data: Any, op: Operator, args: tuple[Any, ...], record: Record | None) 
 
 
 def _outputs(op: Operator, args: tuple, result: tuple, record: Record | None) -> tuple[Tensor, ...]:
-    arrays = tuple(as_array(array) for array in result)
-    hidden = make(arrays, op, args, record)
+    hidden = make(tuple(as_array(array) for array in result), op, args, record)
+    if watch is not None:
+        watch.computed(hidden, op, args)
+    return _outputs_of(hidden)
+
+
+def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
     floating = ("real floating", "complex floating")
     return tuple(
         operators.output(hidden, i)
         if array_library(array).isdtype(array.dtype, floating)
         else Tensor(array)  # an index, say: a plain value
-        for i, array in enumerate(arrays)
+        for i, array in enumerate(hidden._data)
     )
 
 
@@ -239,7 +244,7 @@ def pass_back(
         y = tensor
     seen = [ct, y, None, *(args if as_tensors else values)]
 
-    rules = op.rules if op.joint is None else _joint_shares(op, args, seen)
+    rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
     for position, rule, first, second in rules:
         parent = args[position]
         if not isinstance(parent, Tensor) or not parent._requires_grad:
@@ -249,7 +254,7 @@ def pass_back(
         try:
             fits = share.shape == data.shape and share.dtype is data.dtype
         except AttributeError:  # a tuple for several outputs, or a rule that gave a plain number
-            fits = type(share) is tuple
+            fits = type(share) is type(data) is tuple
         if not fits:
             share = _fit(share, data, op)
         if watch is not None:
@@ -267,7 +272,7 @@ def pass_back(
             known[2] = not as_tensors and type(share) is not tuple
 
 
-def _joint_shares(op: Operator, args: tuple, seen: list) -> list[Rule]:
+def _joint_shares(op: Operator, args: tuple, seen: list) -> tuple[Rule, ...]:
     """What a joint rule gives each input, as if each had a rule of its own."""
     assert op.joint is not None
     rule, positions = op.joint
@@ -275,15 +280,16 @@ def _joint_shares(op: Operator, args: tuple, seen: list) -> list[Rule]:
         positions = tuple(range(len(op.names) - 1, len(args)))
     needs = (isinstance(args[i], Tensor) and args[i]._requires_grad for i in positions)
     seen[2] = tuple(needs)
-    shares = zip(positions, rule(seen), strict=True)
-    return [(i, lambda _, share=share: share, 0, None) for i, share in shares]
+    shares = rule(seen)
+    if not isinstance(shares, (tuple, list)) or len(shares) != len(positions):
+        raise TypeError(errors.joint_rule_gave(op.name, len(positions), shares))
+    pairs = zip(positions, shares, strict=True)
+    return tuple((i, lambda _, share=share: share, 0, None) for i, share in pairs)
 
 
 def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]:
     """An operator's several outputs and their cotangents, with zeros where nothing has arrived."""
-    outputs = tensor._data
-    if as_tensors:
-        outputs = tuple(operators.output(tensor, i) for i in range(len(outputs)))
+    outputs = _outputs_of(tensor) if as_tensors else tensor._data
     pairs = zip(outputs, cts, strict=True)
     return outputs, tuple(operators.zeros_like(y) if ct is None else ct for y, ct in pairs)
 
@@ -297,8 +303,8 @@ def _add_up(total: Any, share: Any) -> Any:
 
 def _fit(share: Any, data: Any, op: Operator) -> Any:
     """A cotangent has the shape and dtype of its value: undo broadcasting and promotion."""
-    if share is None:
-        raise TypeError(errors.rule_gave_nothing(op.name))
+    if share is None or isinstance(share, (tuple, list)):
+        raise TypeError(errors.rule_gave(op.name, share))
     if not hasattr(share, "shape"):
         share = as_array(share)
     if share.shape != data.shape:

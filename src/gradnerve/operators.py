@@ -34,8 +34,11 @@ class Operator:
         self.arity = -1 if self.variadic else len(parameters)
         self.defaults = tuple(p.default for p in parameters)
         self.rules: tuple[Rule, ...] = ()
-        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = None  # for several inputs
+        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = (
+            None  # for several inputs
+        )
         self.constant = tuple(range(len(parameters)))  # the places of what has no rule
+        self.named: set[str] = set()  # the values that rules take
         self.formulas: dict[str, str] = {}
         self.differentiable = False  # without a rule it is a plain value, like `x > 0`
 
@@ -57,6 +60,7 @@ class Operator:
 
         def decorate(rule: Callable) -> Callable:
             places = self._places(rule)
+            self.named.update(inspect.signature(rule).parameters)
             if len(names) > 1 or self.variadic:
                 pick = itemgetter(*places, slice(0, 0))  # a tuple even for one place
                 self.joint = (lambda seen: rule(*pick(seen)[:-1]), positions)
@@ -93,6 +97,8 @@ class Operator:
 
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
+        if self.variadic and not options:
+            return args
         if len(args) > self.arity or not options.keys() <= set(self.names[len(args) :]):
             raise TypeError(errors.bad_arguments(self.name, self.names, args, options))
         rest = [options.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)]

@@ -85,7 +85,7 @@ class Tensor:
                 _checked_array(value, None), dtype=self._data.dtype, copy=True
             )
             if value.shape != self.shape:
-                raise ValueError(errors.gradient_shape(value.shape, self.shape))
+                raise ValueError(errors.grad_shape(value.shape, self.shape))
         self._grad = value
 
     @property
@@ -175,7 +175,9 @@ class Tensor:
     def detach(self) -> Tensor:
         """A tensor on the same data that is no part of the graph."""
         tensor = Tensor(self._data)
-        if self._requires_grad:
+        if type(self._record) is Cut:
+            tensor._record = self._record
+        elif self._requires_grad:
             tensor._record = Cut("detach()", errors.user_line())
         return tensor
 
@@ -276,12 +278,15 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         # For copy.deepcopy and pickle. A leaf is its values; a result would be its whole graph.
-        if type(self._record) is tuple:
+        if self._requires_grad and self._record is not None:
             raise RuntimeError(errors.COPY_OF_RESULT)
         state = (self._data, self._grad, self._requires_grad, self.name)
         return _rebuild, (type(self), *state)
 
-    # --- Arithmetic: each of these is an operator in ops/ -----------------------------------------
+    # From here on the methods hand their arguments on to an operator in ops/. (For those that do
+    # nothing else, ops/__init__.py puts the operator itself in their place: it is quicker.)
+
+    # --- Arithmetic -----------------------------------------
 
     def __add__(self, other: Any) -> Tensor:
         return ops.add(self, other)
@@ -373,12 +378,27 @@ class Tensor:
     def __itruediv__(self, other: Any) -> Tensor:
         return self._write("/=", ops.divide(self, other))
 
+    def __ifloordiv__(self, other: Any) -> Tensor:
+        return self._write("//=", ops.floor_divide(self, other))
+
+    def __imod__(self, other: Any) -> Tensor:
+        return self._write("%=", ops.remainder(self, other))
+
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._write("**=", ops.pow(self, other))
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._write("@=", ops.matmul(self, other))
+
     def _write(self, operator: str, result: Tensor) -> Tensor:
         """`w -= ...`: into this tensor's array where nothing is recorded, else a new tensor."""
         if not result._requires_grad:
             if result.shape != self.shape:
                 raise ValueError(errors.write_shape(operator, result.shape, self.shape))
-            self._data[...] = array_library(self._data).astype(result._data, self._data.dtype)
+            library = array_library(self._data)
+            if not library.isdtype(self.dtype, _kinds_from(library, result.dtype)):
+                raise TypeError(errors.write_dtype(operator, result.dtype, self.dtype))
+            self._data[...] = library.astype(result._data, self.dtype)
             return self
         if self._requires_grad and self._record is None:
             raise RuntimeError(errors.write_to_leaf(operator))
@@ -550,6 +570,12 @@ def _plain_key(key: Any) -> Any:
     return key._data if isinstance(key, Tensor) else key
 
 
+def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
+    """The kinds of dtype that can hold values of this one: its own and the larger ones."""
+    kinds = ("bool", "integral", "real floating", "complex floating")
+    return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
+
+
 def _is_floating(array: Array) -> bool:
     return bool(array_library(array).isdtype(array.dtype, "real floating"))
 
@@ -557,7 +583,7 @@ def _is_floating(array: Array) -> bool:
 def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
-    tensor._grad = grad
+    tensor.grad = grad
     return tensor
 
 

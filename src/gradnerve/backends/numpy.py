@@ -130,7 +130,7 @@ def window_max(x: Array, window: Window) -> Array:
 
 def window_argmax(x: Array, y: Array, window: Window) -> Array:
     """Which position in the kernel, counted row by row, holds the first greatest value."""
-    x = padded(x, window, lowest(x.dtype))
+    x = padded(x, window, np.nan if x.dtype.kind == "f" else lowest(x.dtype))  # never in the margin
     index = np.zeros_like(y, dtype=np.uint8 if _size(window.kernel) < 256 else np.int32)
     for i, (_, seen) in reversed(list(enumerate(places(window, y.shape[2:])))):
         np.copyto(index, index.dtype.type(i), where=x[(..., *seen)] == y)

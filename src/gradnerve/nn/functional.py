@@ -209,7 +209,7 @@ def _batched(ndim: int, name: str, x: Any, function: Callable[..., Any], *args: 
 
 
 def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
-    values = (value,) * ndim if isinstance(value, int) else tuple(value)
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     values = values * ndim if len(values) == 1 else values
     if len(values) != ndim or not all(isinstance(v, int) for v in values):
         raise ValueError(f"{name}: {what} is a whole number, or {ndim} of them; got {value!r}")
@@ -325,16 +325,25 @@ def scaled_dot_product_attention(
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
     library = array_library(_plain(query))
-    scores = query @ ops.matrix_transpose(key) * (scale or 1 / math.sqrt(query.shape[-1]))
+    scores = (
+        query
+        @ ops.matrix_transpose(key)
+        * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    )
     if is_causal:
         rows, columns = library.arange(query.shape[-2]), library.arange(key.shape[-2])
         attn_mask = rows[:, None] >= columns[None, :]
-    if attn_mask is not None:
+    if attn_mask is None:
+        weights = ops.softmax(scores, -1)
+    else:
         if str(attn_mask.dtype).endswith("bool"):
             scores = ops.where(attn_mask, scores, -math.inf)
         else:
             scores = scores + attn_mask
-    return dropout(ops.softmax(scores, -1), dropout_p, dropout_p > 0) @ value
+        # A row that may attend to nothing gets 0, not 0/0.
+        blocked = library.max(_plain(scores), axis=-1, keepdims=True) == -math.inf
+        weights = ops.where(blocked, 0.0, ops.softmax(ops.where(blocked, 0.0, scores), -1))
+    return dropout(weights, dropout_p, dropout_p > 0) @ value
 
 
 # --- Activations ----------------------------------------------------------------------------------

@@ -58,18 +58,24 @@ class Module:
 
     # --- The tree ---------------------------------------------------------------------------------
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all in it, each once, with its path: "" for this one, "encoder.fc1"."""
+    def named_modules(
+        self, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """This module and all in it, each once, with its path: "" for this one, "encoder.fc1".
+
+        Without `remove_duplicate` a module that is used twice comes under each of its paths.
+        """
         seen: set[int] = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
+        stack: list[tuple[str, Module, tuple[int, ...]]] = [(prefix, self, ())]
         while stack:
-            path, module = stack.pop()
-            if id(module) in seen:
+            path, module, above = stack.pop()
+            if id(module) in (seen if remove_duplicate else above):
                 continue
             seen.add(id(module))
             yield path, module
-            inner = [(_join(path, name), value) for name, value in _parts(module)]
-            stack.extend(reversed([(p, v) for p, v in inner if isinstance(v, Module)]))
+            inner = [(_join(path, name), part) for name, part in _parts(module)]
+            below = (*above, id(module))
+            stack += [(p, part, below) for p, part in reversed(inner) if isinstance(part, Module)]
 
     def modules(self) -> Iterator[Module]:
         """This module and all in it."""
@@ -80,7 +86,7 @@ class Module:
         return (value for _, value in _parts(self) if isinstance(value, Module))
 
     def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
-        for path, module in self.named_modules():
+        for path, module in self.named_modules(remove_duplicate=False):
             for name, value in _parts(module):
                 if isinstance(value, Tensor):
                     yield _join(path, name), value

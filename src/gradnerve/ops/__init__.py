@@ -125,7 +125,8 @@ from gradnerve.ops.window import (
 )
 from gradnerve.tensor import Tensor
 
-# Tensor's arithmetic hands its arguments on to these; without that step between it is quicker.
+# These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
+# step between they are quicker, and their errors know what PyTorch calls an argument.
 for _method, _operator in {
     "__add__": add,
     "__sub__": subtract,
@@ -134,5 +135,12 @@ for _method, _operator in {
     "__pow__": pow,
     "__matmul__": matmul,
     "__neg__": negative,
+    "sum": sum,
+    "mean": mean,
+    "max": max,
+    "min": min,
+    "prod": prod,
+    "var": var,
+    "std": std,
 }.items():
     setattr(Tensor, _method, _operator)

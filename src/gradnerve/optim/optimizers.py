@@ -29,7 +29,7 @@ class Optimizer:
         for i, parameter in enumerate(self.params):
             if not isinstance(parameter, Tensor):
                 raise TypeError(errors.not_parameters(name, parameter))
-            if type(parameter._record) is tuple:
+            if parameter.requires_grad and parameter._record is not None:
                 raise ValueError(errors.not_a_leaf(name, i))
             if id(parameter) in seen:
                 raise ValueError(errors.twice(name, i))
