@@ -180,7 +180,10 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
     if not root._requires_grad:
         raise errors.NoGradientPath(errors.no_path(root))
     for tensor, ct in flow(root, _seed(root, gradient), free=not retain_graph):
-        add_to_grad(tensor, ct)
+        if tensor._grad is None and tensor._record is None:
+            tensor._grad = ct  # a leaf's cotangent shares memory with nothing
+        else:
+            add_to_grad(tensor, ct)
 
 
 def flow(
@@ -200,6 +203,10 @@ def flow(
         tensor, ct, _ = reached.pop(heappop(queue))
         record = tensor._record
         if record is None:
+            # Nobody else needs a leaf's cotangent: most often it is a fresh array, else we copy it.
+            fresh = type(ct) is type(tensor._data) and getattr(ct, "base", ct) is None
+            if not as_tensors and not (fresh and getrefcount(ct) == ALONE):
+                ct = operators.copy(ct)
             yield tensor, ct
             continue
         if type(record) is not tuple:

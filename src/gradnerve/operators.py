@@ -33,6 +33,7 @@ class Operator:
         self.variadic = parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL
         self.arity = -1 if self.variadic else len(parameters)
         self.defaults = tuple(p.default for p in parameters)
+        self.required = self.defaults.count(inspect.Parameter.empty)
         self.rules: tuple[Rule, ...] = ()
         self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = (
             None  # for several inputs
@@ -97,8 +98,8 @@ class Operator:
 
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
-        if self.variadic and not options:
-            return args
+        if not options and (self.variadic or self.required <= len(args) <= self.arity):
+            return args if self.variadic else args + self.defaults[len(args) :]
         if len(args) > self.arity or not options.keys() <= set(self.names[len(args) :]):
             raise TypeError(errors.bad_arguments(self.name, self.names, args, options))
         rest = [options.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)]

@@ -91,8 +91,7 @@ def _convolve(
         raise ValueError(f"{name}: {weight.shape[0]} filters do not divide into {groups} groups")
     kernel = tuple(weight.shape[2:])
     window = _window(name, ndim, kernel, stride, padding, dilation)
-    y = ops.convolve(x, weight, window, groups)
-    return y if bias is None else y + ops.reshape(bias, (1, -1) + (1,) * ndim)
+    return ops.convolve(x, weight, window, groups, bias)
 
 
 def max_pool1d(

@@ -476,7 +476,10 @@ def _(ct, x):
 @operator
 def where(condition, x1, x2):
     """x1 where the condition holds, elsewhere x2."""
-    return array_library(condition, x1, x2).where(condition, x1, x2)
+    library = array_library(condition, x1, x2)
+    if type(x1) is type(condition) and isinstance(x2, (int, float)) and x2 == 0:
+        return kernels(x1).masked(x1, condition)
+    return library.where(condition, x1, x2)
 
 
 @where.rule("x1", r"\bar x_1 = \bar y\;\text{where the condition holds, else}\;0")

@@ -69,8 +69,9 @@ def softmax_cross_entropy(logits, target):
     """-log softmax(logits)[target]: (..., C) and class numbers (...) -> (...)."""
     library = array_library(logits)
     y = log_softmax(logits)
-    picked = library.take_along_axis(y, library.expand_dims(target, axis=-1), axis=-1)
-    return -library.squeeze(picked, axis=-1)
+    rows = library.reshape(y, (-1, y.shape[-1]))
+    picked = rows[library.arange(rows.shape[0]), library.reshape(target, (-1,))]
+    return library.reshape(-picked, target.shape)
 
 
 @softmax_cross_entropy.rule("logits", r"\bar x = \bar y\,(\operatorname{softmax} x - 1_{target})")

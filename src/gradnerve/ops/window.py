@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gradnerve.backends import kernels
+from gradnerve.backends import array_library, kernels
 from gradnerve.graph import operator
+from gradnerve.ops.reduce import sum
 
 
 class Window(NamedTuple):
@@ -41,9 +42,12 @@ class Window(NamedTuple):
 
 
 @operator
-def convolve(x, weight, window, groups=1):
-    """(N, C, *S), (F, C/groups, *K) -> (N, F, *O): each filter's product with each window."""
-    return kernels(x, weight).convolve(x, weight, window, groups)
+def convolve(x, weight, window, groups=1, bias=None):
+    """(N, C, *S), (F, C/groups, *K), (F,) -> (N, F, *O): filters on windows, plus bias."""
+    y = kernels(x, weight).convolve(x, weight, window, groups)
+    if bias is not None:
+        y += array_library(bias).reshape(bias, (-1,) + (1,) * len(window.kernel))
+    return y
 
 
 @operator
@@ -66,6 +70,11 @@ def _(ct, x, weight, window, groups):
 @convolve.rule("weight", r"\bar w = \bar y \star x")
 def _(ct, x, window, groups):
     return convolve_weight(ct, x, window, groups)
+
+
+@convolve.rule("bias", r"\bar b = \textstyle\sum_{n,o} \bar y")
+def _(ct):
+    return sum(ct, (0, *range(2, len(ct.shape))))
 
 
 @convolve_input.rule("c", r"\bar c = \bar y \star w")

@@ -1,0 +1,58 @@
+"""The array libraries: how one is found, and NumPy's kernels."""
+
+import numpy as np
+import pytest
+
+import gradnerve as gn
+from gradnerve import backends
+from gradnerve.backends import array_library, as_array, kernels, libraries
+
+
+class Memmap(np.ndarray):
+    """A kind of NumPy array, such as np.memmap."""
+
+
+@pytest.mark.parametrize(
+    "value", [np.ones(2), np.float64(1.0), np.ones(2).view(Memmap), 1.0, [1.0], None]
+)
+def test_numpy_and_what_is_no_array_is_numpys(value):
+    assert array_library(value) is np
+    assert array_library(2.0, value) is np
+    assert kernels(value) is backends.numpy_kernels
+    assert set(libraries) == {np.ndarray}, "NumPy's scalars are no arrays, nor are its subclasses"
+
+
+def test_the_first_array_says_which():
+    assert array_library(2.0, None, np.ones(1)) is np
+
+
+def test_numpy_scalars_do_not_change_what_comes_later():
+    """Once, an operator on a NumPy scalar made all later 0-d results NumPy scalars too."""
+    gn.exp(np.float64(1.0))
+    gn.sum(np.float32(1.0))
+    x = gn.Tensor([1.0, 2.0], requires_grad=True)
+    y = x @ x
+    assert type(y.data) is np.ndarray
+    y.backward()
+    assert type(y.grad) is np.ndarray
+
+
+def test_a_subclass_is_used_like_an_array():
+    x = np.arange(6.0).reshape(1, 1, 6).view(Memmap)
+    assert gn.exp(x[0, 0, :1])[0] == 1.0
+    assert gn.nn.functional.max_pool1d(x, 2).tolist() == [[[1, 3, 5]]]
+    assert type(gn.Tensor(x).data) is np.ndarray
+
+
+def test_as_array():
+    x = np.ones(2)
+    assert as_array(x) is x
+    for value in (2, 2.5, True, np.float32(1), [1.0, 2.0], ((1,), (2,))):
+        assert type(as_array(value)) is np.ndarray
+
+
+def test_a_kernel_handed_a_tensor_says_so():
+    with pytest.raises(TypeError, match=r"no kernels for \['Tensor'\]"):
+        kernels(gn.Tensor(1.0))
+    with pytest.raises(TypeError, match="no kernels"):
+        kernels(np.ones(1), gn.Tensor(1.0))

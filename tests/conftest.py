@@ -1,0 +1,33 @@
+"""What several test files need."""
+
+import os
+
+import numpy as np
+import pytest
+
+import gradnerve as gn
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Random numbers are the same in each test, whichever ran before it."""
+    gn.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def torch():
+    """PyTorch, the reference; where the tests count (CI=true) it has to be there."""
+    try:
+        import torch
+    except ImportError:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI compares with PyTorch: install the extra `bench`")
+        pytest.skip("PyTorch, the reference, is not installed (pip install '.[bench]')")
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)  # the arrays are small
+    return torch
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

@@ -1,0 +1,430 @@
+"""What the messages say, to the letter: each row of the design's table of mistakes."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gradnerve as gn
+from gradnerve import errors, nn
+
+F = nn.functional
+
+
+def ones(*shape, name=None):
+    return gn.Tensor(np.ones(shape), requires_grad=True, name=name)
+
+
+def says(kind, f):
+    """The whole text of the error that f raises."""
+    with pytest.raises(kind) as caught:
+        f()
+    return str(caught.value)
+
+
+# --- Shapes that do not fit -----------------------------------------------------------------------
+
+SHAPES = [
+    (
+        lambda: ones(2, 3) + ones(4),
+        "add: shapes (2, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is 1.",
+    ),
+    (
+        lambda: ones(2, 3, name="scores") * ones(2, 4, name="weights"),
+        "multiply: shapes (2, 3) and (2, 4) do not fit: axis -1 is 3 in scores and 4 in weights, "
+        "and neither is 1.",
+    ),
+    (
+        lambda: gn.maximum(ones(2, 3), np.ones((5, 3))),
+        "maximum: shapes (2, 3) and (5, 3) do not fit: axis -2 is 2 in x1 and 5 in x2, and neither "
+        "is 1.",
+    ),
+    (
+        lambda: ones(2, 3) - ones(3, 2),
+        "subtract: shapes (2, 3) and (3, 2) do not fit: axis -1 is 3 in x1 and 2 in x2, and "
+        "neither is 1. Did you mean x2.mT?",
+    ),
+    (
+        lambda: ones(4, 3) / ones(4),
+        "divide: shapes (4, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is "
+        "1. Did you mean x2[:, None]?",
+    ),
+    (
+        lambda: ones(4) ** ones(4, 3),
+        "pow: shapes (4,) and (4, 3) do not fit: axis -1 is 4 in x1 and 3 in x2, and neither is 1. "
+        "Did you mean x1[:, None]?",
+    ),
+    (
+        lambda: ones(2, 3) @ ones(4, 5),
+        "matmul: (2, 3) @ (4, 5) do not fit: the last axis of a is 3, the second-last axis of b is "
+        "4.",
+    ),
+    (
+        lambda: ones(2, 3) @ ones(2, 3, name="W"),
+        "matmul: (2, 3) @ (2, 3) do not fit: the last axis of a is 3, the second-last axis of W is "
+        "2. Did you mean W.mT?",
+    ),
+    (
+        lambda: ones(2, 3) @ ones(2, 4),
+        "matmul: (2, 3) @ (2, 4) do not fit: the last axis of a is 3, the second-last axis of b is "
+        "2. Did you mean a.mT?",
+    ),
+    (
+        lambda: ones(2, 3) @ ones(2),
+        "matmul: (2, 3) @ (2,) do not fit: the last axis of a is 3, the only axis of b is 2. Did "
+        "you mean a.mT?",
+    ),
+    (
+        lambda: ones(2, 2, 3) @ ones(3, 3, 4),
+        "matmul: (2, 2, 3) @ (3, 3, 4): the leading axes (2,) and (3,) do not fit together",
+    ),
+    (
+        lambda: ones(2, 3) @ gn.Tensor(2.0),
+        "matmul: a single number (shape ()) cannot be a factor of @: got (2, 3) @ (). Use *.",
+    ),
+    (
+        lambda: gn.reshape(ones(2, 3, name="h"), (4,)),
+        "reshape: cannot reshape array of size 6 into shape (4,)\n"
+        "  x: float64 of shape (2, 3), named 'h'",
+    ),
+    (
+        lambda: gn.concat([]),
+        "concat: there is nothing to join; give it one array or more",
+    ),
+]
+
+
+@pytest.mark.parametrize("f, text", SHAPES, ids=[text[:30] for _, text in SHAPES])
+def test_shapes(f, text):
+    assert says(ValueError, f) == text
+
+
+def test_the_hints_help():
+    a, b = ones(2, 3), ones(3, 2)
+    assert (a - b.mT).shape == (2, 3)
+    assert (ones(4, 3) / ones(4)[:, None]).shape == (4, 3)
+    assert (ones(2, 3) @ ones(2, 3).mT).shape == (2, 2)
+
+
+def test_a_python_number_is_no_factor_of_a_matrix_product():
+    assert says(ValueError, lambda: ones(2, 3) @ 2.0).startswith("matmul: a single number")
+
+
+def test_plain_arrays_get_the_same_words():
+    assert says(ValueError, lambda: gn.add(np.ones(2), np.ones(3))).startswith("add: shapes (2,)")
+
+
+def test_an_operator_inside_an_operator_is_explained_once():
+    text = says(ValueError, lambda: gn.stack([ones(2, 3), ones(2, 2)]))
+    assert text.count("concat:") == 1
+
+
+# --- Layers ---------------------------------------------------------------------------------------
+
+
+class Encoder(nn.Module):
+    def __init__(self):
+        self.fc1 = nn.Linear(256, 10)
+        self.convs = [nn.Conv2d(3, 4, 3)]
+        self.pool = nn.MaxPool2d(4)
+
+    def forward(self, x):
+        return self.pool(self.convs[0](x)) if x.ndim > 2 else self.fc1(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.encoder = Encoder()
+
+    def forward(self, x):
+        return self.encoder(x)
+
+
+def test_a_layer_says_its_path():
+    assert says(ValueError, lambda: Net()(ones(2, 7))) == (
+        "`encoder.fc1` (Linear(256, 10, bias=True)) expects a last axis of 256, got 7 "
+        "(input of shape (2, 7))"
+    )
+    assert says(ValueError, lambda: Net()(ones(2, 1, 8, 8))) == (
+        "`encoder.convs.0` (Conv2d(3, 4, kernel_size=(3, 3))) expects 3 channels, got 1 "
+        "(input of shape (2, 1, 8, 8))"
+    )
+    assert says(ValueError, lambda: nn.Linear(3, 2)(ones(7))) == (
+        "Linear(3, 2, bias=True) expects a last axis of 3, got 7 (input of shape (7,))"
+    )
+    assert says(ValueError, lambda: F.linear(ones(2, 7), ones(2, 3))) == (
+        "linear expects a last axis of 3, got 7 (input of shape (2, 7))"
+    )
+    assert says(ValueError, lambda: nn.Linear(3, 2)(gn.Tensor(1.0))) == (
+        "Linear(3, 2, bias=True) expects a last axis of 3, got a single number (input of shape ())"
+    )
+
+
+def test_any_other_error_in_a_layer_says_its_path_too():
+    with pytest.raises(ValueError, match="a window of") as caught:
+        Net()(ones(2, 3, 5, 5))
+    assert caught.value.__notes__ == ["in layer 'encoder.pool' (MaxPool2d)"]
+
+
+def test_a_module_without_forward():
+    class Misspelt(nn.Module):
+        def forwrad(self, x):
+            return x
+
+    text = says(NotImplementedError, lambda: Misspelt()(1.0))
+    assert text == (
+        "Misspelt has no forward(): define def forward(self, x). Did you mean 'forwrad'?"
+    )
+
+
+# --- Backward -------------------------------------------------------------------------------------
+
+
+def test_backward_twice():
+    x = ones(2)
+    loss = (x * x).sum()
+    loss.backward()
+    text = says(errors.GraphFreed, lambda: loss.backward())
+    here = Path(__file__).name
+    assert re.fullmatch(
+        r"backward\(\) came to the result of `sum`, whose values were freed by the backward\(\) at "
+        + re.escape(here)
+        + r":\d+ \(`loss\.backward\(\)`\)\. Usually a tensor kept from an earlier step \(a hidden "
+        r"state, a running loss\) leads back into a graph that is done with: h = h\.detach\(\) "
+        r"before it is used again\. Two losses of one graph: add them, then call backward\(\) once\."
+        r" backward\(retain_graph=True\) keeps the values, but is rarely right\.",
+        text,
+    ), text
+
+
+def test_backward_through_a_hidden_state_of_an_earlier_step():
+    w, h = ones(1), gn.Tensor([1.0])
+    h = h * w
+    h.sum().backward()
+    h = h * w
+    assert "result of `multiply`" in says(RuntimeError, lambda: h.sum().backward())
+
+
+NO_PATH = "backward(): no path leads from this tensor to one with requires_grad=True."
+
+
+def test_no_path_by_detach():
+    h = (ones(2) * 2).detach()
+    text = says(errors.NoGradientPath, lambda: (h * 3).sum().backward())
+    assert text.startswith(NO_PATH + " It was cut by detach() at test_errors.py:")
+    assert "(`h = (ones(2) * 2).detach()`). Compute what you differentiate without it." in text
+
+
+def test_no_path_by_no_grad():
+    x = ones(2)
+    with gn.no_grad():
+        h = x * 2
+    text = says(errors.NoGradientPath, lambda: (h * 3).sum().backward())
+    assert text.startswith(NO_PATH + " It was cut by no_grad() at test_errors.py:")
+    assert "(`h = x * 2`)" in text
+
+
+def test_no_path_by_a_comparison():
+    x = ones(2)
+    text = says(errors.NoGradientPath, lambda: (x > 0).sum().backward())
+    assert text.startswith(NO_PATH + " It was cut by greater(), which has no derivative at test_")
+    assert "argmax()" in says(errors.NoGradientPath, lambda: gn.argmax(x).backward())
+
+
+def test_no_path_is_the_first_cut():
+    """What is cut twice, or computed on, keeps the first place."""
+    first = (ones(2) * 2).detach()
+    again = (first * 2).detach()
+    assert "(`first = (ones(2) * 2).detach()`)" in says(RuntimeError, lambda: again.backward())
+
+
+def test_no_path_without_a_cut():
+    text = says(errors.NoGradientPath, lambda: (gn.Tensor(1.0) * 2).backward())
+    assert text == (
+        NO_PATH + " Nothing it was computed from requires grad. Make the parameters with "
+        "gn.Tensor(..., requires_grad=True), before they are used; and note that .data, .numpy(), "
+        "float() and gn.Tensor(array) lead out of the graph."
+    )
+    assert "requires_grad=True" in text
+    assert "loss.requires_grad" not in text, "never: set it on the loss"
+
+
+def test_many_elements():
+    assert says(RuntimeError, lambda: (ones(2) * 2).backward()) == (
+        "backward() starts from a single number, but this tensor has shape (2,). Write "
+        ".sum().backward() or .mean().backward(); or pass gradient=, an array of shape (2,) that "
+        "weighs the elements."
+    )
+
+
+# --- Losses ---------------------------------------------------------------------------------------
+
+
+def test_a_column_against_a_row_in_a_loss():
+    assert says(ValueError, lambda: F.mse_loss(ones(3, 1), np.ones(3))) == (
+        "mse_loss: input (3, 1) and target (3,) differ in shape, and would broadcast to (3, 3). "
+        "Write target[..., None] or input[..., 0]."
+    )
+    assert says(ValueError, lambda: nn.MSELoss()(ones(3), np.ones((3, 1)))) == (
+        "mse_loss: input (3,) and target (3, 1) differ in shape, and would broadcast to (3, 3). "
+        "Write target[..., 0] or input[..., None]."
+    )
+    assert says(ValueError, lambda: F.mse_loss(ones(3), np.ones(4))) == (
+        "mse_loss: input (3,) and target (4,) differ in shape. Reshape one of them; a loss "
+        "compares element with element."
+    )
+
+
+def test_what_is_said_of_broadcasting_is_true():
+    a, b = (4, 2, 1), (4, 2)
+    text = says(ValueError, lambda: F.mse_loss(ones(*a), np.ones(b)))
+    assert "Write target[..., None] or input[..., 0]" in text
+    assert "(4, 2, 4, 2)" not in text, "(4, 2, 1) and (4, 2) do not broadcast"
+
+
+def test_class_numbers():
+    x = ones(3, 4)
+    assert says(ValueError, lambda: F.cross_entropy(x, np.ones((3, 1), int))) == (
+        "cross_entropy: for an input (3, 4) the target is (3,) class numbers, got shape (3, 1). "
+        "Write target[..., 0]."
+    )
+    assert says(ValueError, lambda: F.cross_entropy(x, np.ones((3, 4), int))) == (
+        "cross_entropy: for an input (3, 4) the target is (3,) class numbers, got shape (3, 4). "
+        "Class probabilities, in the shape of the input, must be floating point."
+    )
+    assert says(ValueError, lambda: F.cross_entropy(x, np.array([0, 4, 1]))) == (
+        "cross_entropy: a target is class 4, but the input has 4 classes, 0 to 3"
+    )
+    assert "class -1" in says(ValueError, lambda: F.nll_loss(x, np.array([0, -1, 1])))
+    assert says(TypeError, lambda: F.cross_entropy(x, np.ones(3))) == (
+        "cross_entropy: class numbers and indices are integers, not float64"
+    )
+    assert says(ValueError, lambda: F.mse_loss(x, x, reduction="avg")) == (
+        "mse_loss: reduction is 'mean', 'sum' or 'none', not 'avg'"
+    )
+
+
+# --- Numbers --------------------------------------------------------------------------------------
+
+
+def test_integers_that_require_grad():
+    assert says(TypeError, lambda: gn.Tensor(3, requires_grad=True)) == (
+        "a tensor of int64 cannot require grad: small changes, which a gradient is about, exist "
+        "only for floating point. Write 3.0, not 3; or pass dtype='float64'."
+    )
+
+
+# --- Optimisers -----------------------------------------------------------------------------------
+
+
+def test_an_optimiser_without_parameters():
+    class Plain(nn.Module):
+        def __init__(self):
+            self.w, self.act = np.ones(3), nn.ReLU()
+
+    class Misspelt(nn.Module):
+        def __int__(self):
+            self.fc = nn.Linear(2, 2)
+
+    class Empty(nn.Module):
+        pass
+
+    assert says(ValueError, lambda: gn.optim.SGD([], lr=1)) == (
+        "SGD got no parameters: pass model.parameters(), or a list of Tensors"
+    )
+    assert says(ValueError, lambda: gn.optim.Adam(Plain().parameters())) == (
+        "Adam got no parameters: of Plain's attributes (w (ndarray), act (ReLU)) none is a "
+        "Parameter, or a Module that has one. Make its weights with nn.Parameter(array) or layers "
+        "such as nn.Linear, in __init__."
+    )
+    assert says(ValueError, lambda: gn.optim.SGD(Misspelt().parameters())) == (
+        "SGD got no parameters: Misspelt has no attributes. Did you mean __init__ where Misspelt "
+        "defines __int__?"
+    )
+    assert says(ValueError, lambda: gn.optim.SGD(Empty().parameters())) == (
+        "SGD got no parameters: Empty has no attributes. Make its weights with nn.Parameter(array) "
+        "or layers such as nn.Linear, in __init__."
+    )
+
+
+def test_an_optimiser_of_something_else():
+    w = ones(2)
+    assert says(TypeError, lambda: gn.optim.SGD(nn.Linear(2, 2))) == (
+        "SGD takes parameters, not a module: pass linear.parameters()"
+    )
+    assert says(TypeError, lambda: gn.optim.SGD(w)) == (
+        "SGD takes a list of Tensors: pass [tensor]"
+    )
+    assert says(TypeError, lambda: gn.optim.SGD([np.ones(2)])) == (
+        "SGD takes Tensors that require grad, got ndarray"
+    )
+    assert "operator's result, not a leaf" in says(ValueError, lambda: gn.optim.SGD([w * 2]))
+    assert "parameter 1 was given before" in says(ValueError, lambda: gn.optim.SGD([w, w]))
+    for lr in (-1.0, float("nan"), float("inf")):
+        assert says(ValueError, lambda lr=lr: gn.optim.SGD([w], lr=lr)) == (
+            f"SGD: lr must be a number from 0, got {lr}"
+        )
+    assert says(ValueError, lambda: gn.optim.Adam([w], betas=(0.9, 1.0))) == (
+        "Adam: betas[1] must be a number from 0 to below 1, got 1.0"
+    )
+
+
+# --- Arguments ------------------------------------------------------------------------------------
+
+ARGUMENTS = [
+    (
+        lambda: gn.sum(ones(2), dim=0),
+        "sum(x, axis, keepdims) has no argument 'dim'. Here it is called 'axis'.",
+    ),
+    (
+        lambda: gn.mean(ones(2), keepdim=True),
+        "mean(x, axis, keepdims) has no argument 'keepdim'. Here it is called 'keepdims'.",
+    ),
+    (
+        lambda: gn.var(ones(2), ddof=1),
+        "var(x, axis, correction, keepdims) has no argument 'ddof'. Here it is called "
+        "'correction'.",
+    ),
+    (
+        lambda: gn.sum(ones(2), axs=0),
+        "sum(x, axis, keepdims) has no argument 'axs'. Did you mean 'axis'?",
+    ),
+    (lambda: gn.exp(ones(2), what=0), "exp(x) has no argument 'what'."),
+    (lambda: gn.add(ones(2), x1=1), "add(x1, x2) got 'x1' twice: by position and by name"),
+    (lambda: gn.add(ones(2)), "add(x1, x2) needs 'x2'"),
+    (lambda: gn.sum(), "sum(x, axis, keepdims) needs 'x'"),
+]
+
+
+@pytest.mark.parametrize("f, text", ARGUMENTS, ids=[text[:50] for _, text in ARGUMENTS])
+def test_arguments(f, text):
+    assert says(TypeError, f) == text
+
+
+@pytest.mark.parametrize("method", ["sum", "mean", "max", "std"])
+def test_methods_know_pytorchs_names_too(method):
+    text = says(TypeError, lambda: getattr(ones(2), method)(keepdim=True))
+    assert "keepdims" in text
+
+
+def test_an_axis_out_of_range():
+    text = says(np.exceptions.AxisError, lambda: gn.mean(ones(2, 3, name="h"), axis=5))
+    assert text == (
+        "mean: axis 5 is out of bounds for array of dimension 2\n"
+        "  x: float64 of shape (2, 3), named 'h'"
+    )
+
+
+# --- Saved in a state dict ------------------------------------------------------------------------
+
+
+def test_a_state_dict_of_another_network():
+    model = nn.Linear(2, 2)
+    assert "missing 'weight'. Did you mean 'weigth'?; unexpected 'weigth'" in says(
+        KeyError, lambda: model.load_state_dict({"weigth": np.ones((2, 2)), "bias": np.ones(2)})
+    )
+    assert (
+        says(ValueError, lambda: model.load_state_dict({"weight": np.ones(3), "bias": np.ones(2)}))
+        == "the state dict does not fit this module: 'weight' is (3,) where the module has (2, 2)"
+    )
