@@ -192,8 +192,8 @@ def test_backward_twice():
         + re.escape(here)
         + r":\d+ \(`loss\.backward\(\)`\)\. Usually a tensor kept from an earlier step \(a hidden "
         r"state, a running loss\) leads back into a graph that is done with: h = h\.detach\(\) "
-        r"before it is used again\. Two losses of one graph: add them, then call backward\(\) once\."
-        r" backward\(retain_graph=True\) keeps the values, but is rarely right\.",
+        r"before it is used again\. Two losses of one graph: add them, then call backward\(\) "
+        r"once\. backward\(retain_graph=True\) keeps the values, but is rarely right\.",
         text,
     ), text
 

@@ -21,7 +21,10 @@ def main(path: str) -> None:
     # that a batch or a subset taken from the front has all classes.
     rng = np.random.default_rng(0)
     test = np.concatenate(
-        [rng.permutation(np.flatnonzero(labels == c))[: round(sum(labels == c) / 5)] for c in range(10)]
+        [
+            rng.permutation(np.flatnonzero(labels == c))[: round(sum(labels == c) / 5)]
+            for c in range(10)
+        ]
     )
     train = rng.permutation(np.setdiff1d(np.arange(len(labels)), test))
     test = rng.permutation(test)

@@ -86,7 +86,7 @@ def operator(forward: Callable[..., Any]) -> Any:
                 if arg._requires_grad:
                     needs_grad = True
                 values.append(arg._data)
-            elif type(arg) is list and op.takes_array(len(values)):
+            elif isinstance(arg, (list, tuple)) and op.takes_array(len(values)):
                 return call(*op.without_lists(args))
             else:
                 values.append(arg)

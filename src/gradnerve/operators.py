@@ -114,9 +114,9 @@ class Operator:
         return position not in self.constant
 
     def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A list where the operator takes an array is the array of its elements."""
+        """A list (or tuple) where the operator takes an array is the array of its elements."""
         return tuple(
-            as_array(arg) if type(arg) is list and self.takes_array(i) else arg
+            as_array(arg) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
             for i, arg in enumerate(args)
         )
 

@@ -261,6 +261,8 @@ class Tensor:
     def __repr__(self) -> str:
         value = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
         parts = [value, f"dtype={self.dtype}"]
+        if self.size == 0:
+            parts.insert(1, f"shape={self.shape}")
         if self._requires_grad:
             parts.append("requires_grad=True")
         if type(self._record) is tuple:

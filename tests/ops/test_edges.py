@@ -270,6 +270,26 @@ def test_where_with_infinite_fill():
     assert x.grad.tolist() == [3.0, 0.0]
 
 
+@pytest.mark.parametrize("fill", [0, 0.0, -0.0, False, np.float64(0.0), 1.5])
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.array([1, 2, 3]), np.array([True, False, True]), np.array([1.0, np.nan, -np.inf]),
+        np.float32([1, 2, 3]), np.array([[1.0], [2.0]]), np.array(3.0), np.arange(6.0)[::-2],
+    ],
+    ids=lambda x: f"{x.dtype}{x.shape}",
+)  # fmt: skip
+def test_where_with_a_number_is_numpys(x, fill):
+    """Also where a kernel of its own computes it: values, dtype, the sign of zero."""
+    condition = np.array([[True, False, True], [False, False, True]])
+    expected = np.where(condition, x, fill)
+    on_tensors = gn.where(gn.Tensor(condition), gn.Tensor(x), fill).data
+    for found in (on_tensors, gn.where(condition, x, fill)):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
 def test_max_pool_tie_goes_to_the_first():
     window = Window((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1))
     x = np.zeros((1, 1, 2, 4))

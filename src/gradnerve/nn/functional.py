@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, as_array
 from gradnerve.errors import LayerMismatch
 from gradnerve.ops.random import keep_mask
 from gradnerve.ops.window import Window
@@ -412,6 +412,7 @@ def cross_entropy(
     >>> cross_entropy(np.zeros((2, 4)), np.array([1, 3])).round(4)
     np.float64(1.3863)
     """
+    target = _as_array(target)
     if tuple(target.shape) == tuple(input.shape) and not _is_whole(_plain(target)):
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
@@ -496,7 +497,7 @@ def _shares(weight: Any, classes: Any, counted: Any, losses: Any) -> Any:
 
 def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Checked class numbers, and which of them count (None: all of them)."""
-    target = _plain(target)
+    target = _plain(_as_array(target))
     expected = (x.shape[0], *x.shape[2:]) if len(x.shape) > 1 else ()
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
@@ -525,6 +526,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
+    target = _as_array(target)
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(errors.loss_shapes("mse_loss", tuple(input.shape), tuple(target.shape)))
     return _reduced("mse_loss", ops.square(input - target), reduction)
@@ -538,6 +540,11 @@ def _reduced(name: str, losses: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
     raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
+
+
+def _as_array(value: Any) -> Any:
+    """A list as an array; arrays and Tensors as they are."""
+    return value if hasattr(value, "shape") else as_array(value)
 
 
 def _plain(value: Any) -> Any:

@@ -477,8 +477,9 @@ def _(ct, x):
 def where(condition, x1, x2):
     """x1 where the condition holds, elsewhere x2."""
     library = array_library(condition, x1, x2)
-    if type(x1) is type(condition) and isinstance(x2, (int, float)) and x2 == 0:
-        return kernels(x1).masked(x1, condition)
+    is_zero = type(x2) in (int, float) and x2 == 0 and math.copysign(1, x2) > 0
+    if is_zero and type(x1) is type(condition):
+        return kernels(x1).masked(x1, condition, x2)
     return library.where(condition, x1, x2)
 
 

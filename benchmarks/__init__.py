@@ -1,0 +1,1 @@
+"""GradNerve beside other libraries, measured in one run: `python -m benchmarks`."""

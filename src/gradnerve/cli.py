@@ -1,0 +1,273 @@
+"""The command line: `gradnerve train`.
+
+Exit codes: 0 done, 1 the training failed, 2 bad input, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gradnerve import __version__, errors
+
+if TYPE_CHECKING:
+    from gradnerve.data import TensorDataset
+    from gradnerve.train import Batch, Epoch
+
+Show = tuple[Callable[["Batch"], None] | None, Callable[["Epoch"], None]]
+
+# As many as take the CNN to where more help little.
+EPOCHS = {"digits": 30, "folder": 5}
+BATCH_SIZE = 32
+
+SEE_HELP = " (see gradnerve train --help)"
+MODELS = ("cnn", "mlp")
+
+
+class BadInput(ValueError):
+    """What the user gave cannot be used. The message says what is wrong, and what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (that of the process where None), and return the exit code.
+
+    >>> main(["--version"])
+    gradnerve ...
+    0
+    """
+    try:
+        args, unknown = _parser().parse_known_args(argv)
+        if unknown:
+            hint = errors.nearest(unknown[0], [f"--{n.replace('_', '-')}" for n in vars(args)])
+            raise BadInput(f"{unknown[0]!r} is no argument{hint and '.' + hint}{SEE_HELP}")
+        code = args.command(args)
+        sys.stdout.flush()
+        return code
+    except BadInput as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:
+        # Whoever read our output is gone, as in `gradnerve train | head`. Python would complain
+        # once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a program has that SIGPIPE ends
+    except SystemExit as stop:  # --help and --version
+        return int(stop.code or 0)
+
+
+def _fail(message: object, code: int) -> int:
+    print(f"gradnerve: {message}", file=sys.stderr)
+    return code
+
+
+# --- Arguments ------------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise BadInput."""
+        # "argument --lr: must be ..." reads better as "--lr must be ..."
+        if message.startswith("argument "):
+            message = message.removeprefix("argument ").replace(": ", " ", 1)
+        raise BadInput(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="gradnerve", allow_abbrev=False,
+        description="The deep-learning engine that you can read.",
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"gradnerve {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    train = commands.add_parser(
+        "train", allow_abbrev=False,
+        help="train a network to read handwritten digits, or to tell other images apart",
+        description="Train a network to read handwritten digits, or to tell other images apart.",
+        epilog="The run's folder has the weights (model.safetensors), the figures of each epoch "
+        "(metrics.jsonl) and two pictures (curves.png, confusion.png). Ctrl-C stops, and keeps "
+        "what was learned.",
+    )  # fmt: skip
+    add = train.add_argument
+    add(
+        "data", nargs="?", default="digits", metavar="digits|DIR",
+        help="the digits that come with GradNerve (the default), or a folder with the four IDX "
+        "files of MNIST or Fashion-MNIST, plain or gzipped (./digits for a folder of that name)",
+    )  # fmt: skip
+    add("--model", type=_model, default="cnn", metavar="|".join(MODELS), help="default: cnn")
+    add(
+        "--epochs", type=_whole(1), metavar="N",
+        help=f"how often to go through the images (default: {EPOCHS['digits']} for the digits, "
+        f"{EPOCHS['folder']} for a folder)",
+    )  # fmt: skip
+    add(
+        "--batch-size", type=_whole(1), metavar="N",
+        help=f"images per step (default: {BATCH_SIZE})",
+    )  # fmt: skip
+    add(
+        "--lr", type=_above_zero, default=2e-3, metavar="X",
+        help="learning rate: the size of Adam's first steps, which then get smaller "
+        "(default: 0.002)",
+    )  # fmt: skip
+    add(
+        "--seed", type=_whole(0), default=0, metavar="N",
+        help="the same seed gives the same network, to the bit, on one machine (default: 0)",
+    )  # fmt: skip
+    add(
+        "--out", metavar="DIR",
+        help="folder for what comes out; it must not hold a run yet (default: a new one in runs/)",
+    )  # fmt: skip
+    train.set_defaults(command=_train)
+    return parser
+
+
+def _model(text: str) -> str:
+    if text not in MODELS:
+        hint = errors.nearest(text, MODELS)
+        raise argparse.ArgumentTypeError(
+            f"must be {' or '.join(MODELS)}, not {text!r}{hint and '.' + hint}"
+        )
+    return text
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of {least} or more, not {text!r}"
+            )
+        return value
+
+    return number
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"must be a number above 0, not {text!r}; 0.002 is a good start"
+        )
+    return value
+
+
+# --- gradnerve train ------------------------------------------------------------------------------
+
+
+def _train(args: argparse.Namespace) -> int:
+    from gradnerve import train
+
+    images, test = _load(args.data)
+    embedded = args.data == "digits"
+    name = "digits" if embedded else Path(args.data).resolve().name
+    epochs = args.epochs or EPOCHS["digits" if embedded else "folder"]
+    batch_size = args.batch_size or min(BATCH_SIZE, len(images))
+    if batch_size > len(images):
+        raise BadInput(
+            f"--batch-size {batch_size} is more than the {len(images):,} training images; "
+            "give a smaller one"
+        )
+    try:
+        with train.run_folder(args.out, f"{name}-{args.model}") as folder:
+            _, height, width = images.arrays[0].shape[1:]
+            print(
+                f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
+                f"{height}x{width}",
+                flush=True,
+            )
+            with _display(epochs) as (on_batch, on_epoch):
+                run = train.run(
+                    folder, images, test, dataset=name, model=args.model, epochs=epochs,
+                    batch_size=batch_size, lr=args.lr, seed=args.seed,
+                    on_batch=on_batch, on_epoch=on_epoch,
+                )  # fmt: skip
+    except train.RunFolderError as error:
+        raise BadInput(error) from None
+    except train.TrainingFailed as error:
+        return _fail(f"{error}. A smaller learning rate helps: --lr {args.lr / 10:g}", 1)
+    except BrokenPipeError:  # main knows what to do
+        raise
+    except OSError as error:
+        return _fail(f"cannot write to '{folder}' ({error.strerror})", 1)
+    if run.epochs:
+        confusion = run.epochs[-1].confusion
+        right, total = int(confusion.trace()), int(confusion.sum())
+        print(f"Test accuracy {100 * right / total:.2f} % ({right:,} of {total:,} images)")
+        print(f"The run is in {folder}")
+    if run.interrupted:
+        stopped = f"stopped by Ctrl-C after {len(run.epochs)} of {epochs} epochs"
+        return _fail(f"{stopped}; what was learned is in {folder}", 130)
+    return 0
+
+
+def _load(name: str) -> tuple[TensorDataset, TensorDataset]:
+    from gradnerve import data
+
+    if name == "digits":
+        return data.load_digits()
+    try:
+        return data.load_idx(name)
+    except data.DatasetError as error:
+        hint = errors.nearest(name, ["digits"]) if not os.path.lexists(name) else ""
+        raise BadInput(f"{error}.{hint}" if hint else error) from None
+
+
+def _loss(value: float) -> str:
+    return f"{value:.4f}" if value < 1000 else f"{value:.1e}"
+
+
+@contextmanager
+def _display(epochs: int) -> Iterator[Show]:
+    """What to do after each batch, and after each epoch, for the reader to see how it goes."""
+    width = len(str(epochs))
+
+    def line(epoch: Epoch) -> str:
+        return (
+            f"epoch {epoch.epoch:{width}}/{epochs}  "
+            f"loss {_loss(epoch.train_loss)}  accuracy {100 * epoch.train_accuracy:6.2f} %  "
+            f"test accuracy {100 * epoch.test_accuracy:6.2f} %  {epoch.seconds:.1f} s"
+        )
+
+    # A dumb terminal (an editor's, a CI log's) cannot move its cursor.
+    if not sys.stdout.isatty() or os.environ.get("TERM") in ("dumb", "unknown", ""):
+        yield None, lambda epoch: print(line(epoch), flush=True)
+        return
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns: list[Any] = [
+        TextColumn("epoch {task.fields[epoch]}"), BarColumn(bar_width=None),
+        TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True), TextColumn("left"),
+    ]  # fmt: skip
+    with Progress(*columns, console=Console(), transient=True, expand=True) as progress:
+        task = progress.add_task("", total=None, epoch=f"{1:{width}}/{epochs}", figures="")
+
+        def on_batch(batch: Batch) -> None:
+            progress.update(
+                task,
+                total=epochs * batch.batches,
+                completed=(batch.epoch - 1) * batch.batches + batch.batch,
+                epoch=f"{batch.epoch:{width}}/{epochs}",
+                figures=f"loss {_loss(batch.loss)}  accuracy {100 * batch.accuracy:5.1f} %  "
+                f"{batch.images_per_second:,.0f} images/s",
+            )
+
+        def on_epoch(epoch: Epoch) -> None:
+            progress.console.print(line(epoch), markup=False, highlight=False, soft_wrap=True)
+
+        yield on_batch, on_epoch
