@@ -119,6 +119,19 @@ def test_a_folder_is_called_after_itself(here, folder, monkeypatch, capsys):
     assert names("runs") == {"my-images-cnn-1"}
 
 
+@pytest.mark.parametrize("name", ["ü $\\frac$ あ", os.fsdecode(b"\xff$x_$")])
+def test_a_folder_with_a_name_that_is_hard_to_show(folder, name):
+    try:
+        folder.rename(name)
+    except OSError:
+        pytest.skip("this file system does not have such names")
+    args = ("train", name, "--epochs", "1", "--model", "mlp", "--out", name + "/out")
+    process = start(*args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert names(name + "/out") == FILES
+
+
 def test_a_folder_that_is_called_digits(folder, capsys):
     folder.rename("digits")
     assert cli.main(["train", "./digits", "--epochs", "1"]) == 0
@@ -406,8 +419,12 @@ def test_a_batch_as_large_as_the_data(folder):
 
 
 def test_a_path_that_is_not_there(capsys):
-    assert refused(capsys, "no/such") == "there is no folder 'no/such'"
-    assert refused(capsys, "digit") == "there is no folder 'digit'. Did you mean 'digits'?"
+    there = "name one that has the four IDX files of MNIST"
+    assert refused(capsys, "no/such") == f"there is no folder 'no/such'; {there}"
+    assert refused(capsys, "digit") == (
+        f"there is no folder 'digit'; {there}. Did you mean 'digits'?"
+    )
+    assert refused(capsys, "two\nlines") == f"there is no folder 'two\\nlines'; {there}"
 
 
 def test_a_path_that_is_a_file(here, capsys):

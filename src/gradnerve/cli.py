@@ -63,8 +63,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: object, code: int) -> int:
-    print(f"gradnerve: {message}", file=sys.stderr)
+    one_line = str(message).replace("\n", "\\n")  # a path may have more
+    print(f"gradnerve: {one_line}", file=sys.stderr)
     return code
+
+
+def _say(text: str) -> None:
+    """Print, in other signs what the terminal or file has none for: a path may have any."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 # --- Arguments ------------------------------------------------------------------------------------
@@ -184,10 +191,9 @@ def _train(args: argparse.Namespace) -> int:
     try:
         with train.run_folder(args.out, f"{name}-{args.model}") as folder:
             _, height, width = images.arrays[0].shape[1:]
-            print(
+            _say(
                 f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
-                f"{height}x{width}",
-                flush=True,
+                f"{height}x{width}"
             )
             with _display(epochs) as (on_batch, on_epoch):
                 run = train.run(
@@ -206,8 +212,8 @@ def _train(args: argparse.Namespace) -> int:
     if run.epochs:
         confusion = run.epochs[-1].confusion
         right, total = int(confusion.trace()), int(confusion.sum())
-        print(f"Test accuracy {100 * right / total:.2f} % ({right:,} of {total:,} images)")
-        print(f"The run is in {folder}")
+        _say(f"Test accuracy {100 * right / total:.2f} % ({right:,} of {total:,} images)")
+        _say(f"The run is in {folder}")
     if run.interrupted:
         stopped = f"stopped by Ctrl-C after {len(run.epochs)} of {epochs} epochs"
         return _fail(f"{stopped}; what was learned is in {folder}", 130)
@@ -244,7 +250,7 @@ def _display(epochs: int) -> Iterator[Show]:
 
     # A dumb terminal (an editor's, a CI log's) cannot move its cursor.
     if not sys.stdout.isatty() or os.environ.get("TERM") in ("dumb", "unknown", ""):
-        yield None, lambda epoch: print(line(epoch), flush=True)
+        yield None, lambda epoch: _say(line(epoch))
         return
 
     from rich.console import Console
@@ -252,10 +258,12 @@ def _display(epochs: int) -> Iterator[Show]:
 
     columns: list[Any] = [
         TextColumn("epoch {task.fields[epoch]}"), BarColumn(bar_width=None),
-        TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True), TextColumn("left"),
+        TextColumn("{task.fields[figures]}"), TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[left]}"),
     ]  # fmt: skip
     with Progress(*columns, console=Console(), transient=True, expand=True) as progress:
-        task = progress.add_task("", total=None, epoch=f"{1:{width}}/{epochs}", figures="")
+        first = f"{1:{width}}/{epochs}"
+        task = progress.add_task("", total=None, epoch=first, figures="", left="")
 
         def on_batch(batch: Batch) -> None:
             progress.update(
@@ -263,6 +271,7 @@ def _display(epochs: int) -> Iterator[Show]:
                 total=epochs * batch.batches,
                 completed=(batch.epoch - 1) * batch.batches + batch.batch,
                 epoch=f"{batch.epoch:{width}}/{epochs}",
+                left="left",
                 figures=f"loss {_loss(batch.loss)}  accuracy {100 * batch.accuracy:5.1f} %  "
                 f"{batch.images_per_second:,.0f} images/s",
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -323,11 +324,14 @@ def run(
 def _draw(folder: Path, epochs: list[Epoch], title: str) -> None:
     from gradnerve import viz
 
+    title = title.encode("utf-8", "replace").decode()  # a folder's name need not be text
     curves = viz.learning_curves([epoch.figures() for epoch in epochs], title)
-    io.write_with(folder / "curves.png", curves.savefig)
-    io.write_with(
-        folder / "confusion.png", viz.confusion_matrix(epochs[-1].confusion, title).savefig
-    )
+    confusion = viz.confusion_matrix(epochs[-1].confusion, title)
+    with warnings.catch_warnings():
+        # matplotlib would tell of each letter that its font has not.
+        warnings.filterwarnings("ignore", message="Glyph")
+        io.write_with(folder / "curves.png", curves.savefig)
+        io.write_with(folder / "confusion.png", confusion.savefig)
 
 
 @contextmanager

@@ -129,7 +129,9 @@ def test_read_idx_of_any_number_of_axes(tmp_path):
 
 
 def test_no_folder(tmp_path):
-    assert refused(tmp_path / "none") == f"there is no folder '{tmp_path / 'none'}'"
+    assert refused(tmp_path / "none") == (
+        f"there is no folder '{tmp_path / 'none'}'; name one that has the four IDX files of MNIST"
+    )
 
 
 def test_a_file_for_a_folder(folder):

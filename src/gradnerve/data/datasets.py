@@ -50,12 +50,14 @@ def load_idx(folder: str | Path, classes: int = 10) -> tuple[TensorDataset, Tens
     >>> load_idx("no-such-folder")
     Traceback (most recent call last):
         ...
-    gradnerve.data.datasets.DatasetError: there is no folder 'no-such-folder'
+    gradnerve.data.datasets.DatasetError: there is no folder 'no-such-folder'; name one that ...
     """
     folder = Path(folder)
     try:
         if not folder.exists():
-            raise DatasetError(f"there is no folder '{folder}'")
+            raise DatasetError(
+                f"there is no folder '{folder}'; name one that has the four IDX files of MNIST"
+            )
         if not folder.is_dir():
             raise DatasetError(
                 f"'{folder}' is a file, not a folder; name the folder of the IDX files"

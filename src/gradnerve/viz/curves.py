@@ -29,7 +29,7 @@ def learning_curves(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Fig
     from matplotlib.figure import Figure  # not pyplot: no window, and nothing global is changed
 
     figure = Figure(figsize=(9, 3.8), dpi=150, layout="constrained")
-    figure.suptitle(title, color=INK)
+    figure.suptitle(title, color=INK, parse_math=False)  # a name may have a $ in it
     left, right = figure.subplots(1, 2)
     _curves(left, epochs, "loss", "Loss", 1)
     _curves(right, epochs, "accuracy", "Accuracy, %", 100)
@@ -50,7 +50,7 @@ def _curves(
         axes.plot(x, y, color=color, marker=marker, linewidth=2, label=label)
     axes.set_title(title, loc="left", color=INK)
     axes.set_xlabel("epoch", color=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     axes.legend(frameon=False, labelcolor="linecolor")
     _quiet(axes)
     axes.grid(axis="y", color=FAINT, linewidth=0.6)
@@ -87,7 +87,9 @@ def confusion_matrix(counts: Any, title: str = "") -> Figure:
             axes.text(j, i, str(counts[i, j]), ha="center", va="center", color=color, fontsize=9)
     head = f"{title}\n" if title else ""
     percent = 100 * right / max(total, 1)
-    axes.set_title(f"{head}{right:,} of {total:,} right: {percent:.2f} %", color=INK)
+    axes.set_title(
+        f"{head}{right:,} of {total:,} right: {percent:.2f} %", color=INK, parse_math=False
+    )
     axes.set_xlabel("predicted", color=INK)
     axes.set_ylabel("true", color=INK)
     _quiet(axes)
