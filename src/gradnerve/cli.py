@@ -197,9 +197,9 @@ def _train(args: argparse.Namespace) -> int:
                 f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
                 f"{height}x{width}"
             )
-            # Small networks are hardly quicker on two threads. But on a busy machine threads wait for
-            # each other, and a run takes ten times as long; and with a fixed number of threads equal
-            # seeds give equal bits, whatever the surroundings.
+            # Small networks are hardly quicker on two threads. But on a busy machine threads wait
+            # for each other, and a run takes ten times as long; and with a fixed number of threads
+            # equal seeds give equal bits, whatever the surroundings.
             with threadpool_limits(1), _display(epochs) as (on_batch, on_epoch):
                 run = train.run(
                     folder, images, test, dataset=name, model=args.model, epochs=epochs,
