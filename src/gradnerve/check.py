@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph
-from gradnerve.backends import as_array
 from gradnerve.operators import operators
 from gradnerve.tensor import Tensor
 
@@ -45,13 +44,13 @@ def gradcheck(
     if not checked:
         raise TypeError("gradcheck: no input is floating point, so there is nothing to check")
 
-    outputs = _outputs(f, values, ())
+    outputs = _as_tuple(f(*_leaves(values, ())))
+    _check_tensors(outputs)
     weights = [rng.standard_normal(out.shape) for out in outputs]
 
     def total(*tensors: Any) -> Any:
-        found = f(*tensors)
-        found = found if isinstance(found, tuple) else (found,)
-        return sum((out * w).sum() for out, w in zip(found, weights, strict=True))
+        pairs = zip(_as_tuple(f(*tensors)), weights, strict=True)
+        return sum((out * w).sum() for out, w in pairs)
 
     leaves = _leaves(values, checked)
     result = total(*leaves)
@@ -94,23 +93,24 @@ def _leaves(values: Sequence[np.ndarray], checked: Sequence[int]) -> list[Tensor
     return [Tensor(np.array(v), requires_grad=i in checked) for i, v in enumerate(values)]
 
 
-def _outputs(f: Callable[..., Any], values: Sequence[np.ndarray], checked: Sequence[int]) -> tuple:
-    outputs = f(*_leaves(values, checked))
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+def _as_tuple(outputs: Any) -> tuple:
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+def _check_tensors(outputs: tuple) -> None:
     for output in outputs:
         if not isinstance(output, Tensor):
             raise TypeError(
                 f"gradcheck: the function returned {type(output).__name__}, not a Tensor; did it "
                 "leave the graph by .data, .numpy() or float()?"
             )
-    return outputs
 
 
 def _gradients(result: Any, parents: Sequence[Tensor], as_tensors: bool) -> list[Any]:
     """The cotangent of each parent; zeros for those that the result does not depend on."""
     found: dict[int, Any] = {}
     if isinstance(result, Tensor) and result.requires_grad:
-        one = as_array(np.ones(result.shape))
+        one = np.ones(result.shape)
         seed = Tensor(one) if as_tensors else one
         for tensor, ct in graph.flow(result, seed, as_tensors=as_tensors):
             found[id(tensor)] = ct

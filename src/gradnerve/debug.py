@@ -37,25 +37,33 @@ def debug_mode() -> Iterator[None]:
         ...
     gradnerve.errors.NonFinite: log made -inf at element (1,), ...
     """
-    outer, graph.watch = graph.watch, Checks()
     traced_from = sys._getframe(2)  # past contextlib, the frame with the `with`
     own_trace = sys.gettrace() is None  # leave the line to a debugger that is at work
-    if own_trace:
-        sys.settrace(graph.watch.trace)
-        frame: Any = traced_from
-        while frame is not None:
-            frame.f_trace = graph.watch.trace
-            frame = frame.f_back
+    with _watching() as checks:
+        if own_trace:
+            _set_trace(checks.trace, traced_from)
+        try:
+            yield
+        finally:
+            if own_trace:
+                _set_trace(None, traced_from)
+
+
+@contextmanager
+def _watching() -> Iterator[Checks]:
+    outer, graph.watch = graph.watch, Checks()
     try:
-        yield
+        yield graph.watch
     finally:
         graph.watch = outer
-        if own_trace:
-            sys.settrace(None)
-            frame = traced_from
-            while frame is not None:
-                frame.f_trace = None
-                frame = frame.f_back
+
+
+def _set_trace(trace: Any, frame: Any) -> None:
+    """Have Python call `trace` for each line: of new calls, and of those that are running."""
+    sys.settrace(trace)
+    while frame is not None:
+        frame.f_trace = trace
+        frame = frame.f_back
 
 
 def first_non_finite(model: Any, *inputs: Any) -> str | None:
@@ -67,8 +75,7 @@ def first_non_finite(model: Any, *inputs: Any) -> str | None:
     >>> first_non_finite(model, np.ones((1, 2), dtype=np.float32))
     "'0' (Linear)"
     """
-    with graph.no_grad(), np.errstate(all="ignore"):
-        outer, graph.watch = graph.watch, Checks()
+    with graph.no_grad(), np.errstate(all="ignore"), _watching():
         try:
             model(*(x if isinstance(x, Tensor) else Tensor(x) for x in inputs))
         except errors.NonFinite as error:
@@ -76,8 +83,6 @@ def first_non_finite(model: Any, *inputs: Any) -> str | None:
             return (
                 f"{getattr(error, 'layer_path', '')!r} ({type(layer).__name__})" if layer else None
             )
-        finally:
-            graph.watch = outer
     return None
 
 

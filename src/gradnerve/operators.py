@@ -60,11 +60,11 @@ class Operator:
         positions = tuple(self.names.index(name) for name in names)
 
         def decorate(rule: Callable) -> Callable:
-            places = self._places(rule)
-            self.named.update(inspect.signature(rule).parameters)
+            named = list(inspect.signature(rule).parameters)
+            places = self._places(named)
+            self.named.update(named)
             if len(names) > 1 or self.variadic:
-                pick = itemgetter(*places, slice(0, 0))  # a tuple even for one place
-                self.joint = (lambda seen: rule(*pick(seen)[:-1]), positions)
+                self.joint = (lambda seen: rule(*map(seen.__getitem__, places)), positions)
             else:
                 self._enter(positions[0], rule, places)
             self.constant = tuple(i for i in self.constant if i not in positions)
@@ -74,10 +74,9 @@ class Operator:
 
         return decorate
 
-    def _places(self, rule: Callable) -> list[Any]:
+    def _places(self, names: list[str]) -> list[Any]:
         """Where in `[ct, y, needs, *arguments]` the values are that a rule names."""
         order = ("ct", "y", "needs", *self.names)
-        names = list(inspect.signature(rule).parameters)
         if unknown := set(names).difference(order):
             raise TypeError(errors.unknown_rule_value(self.name, unknown.pop(), order))
         places: list[Any] = [order.index(name) for name in names]
@@ -98,8 +97,11 @@ class Operator:
 
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
-        if not options and (self.variadic or self.required <= len(args) <= self.arity):
-            return args if self.variadic else args + self.defaults[len(args) :]
+        if not options:
+            if self.variadic:
+                return args
+            if self.required <= len(args) <= self.arity:
+                return args + self.defaults[len(args) :]
         if len(args) > self.arity or not options.keys() <= set(self.names[len(args) :]):
             raise TypeError(errors.bad_arguments(self.name, self.names, args, options))
         rest = [options.get(n, d) for n, d in zip(self.names, self.defaults, strict=True)]

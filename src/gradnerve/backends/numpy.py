@@ -86,8 +86,9 @@ def padded(x: Array, window: Window, value: float = 0) -> Array:
     """(N, C, *S) with the window's margins around the axes S, in the memory order (C, *S, N)."""
     if not any(a or b for a, b in window.padding):
         return x
-    sides = [a + n + b for n, (a, b) in zip(x.shape[2:], window.padding, strict=True)]
-    out = batch_first(np.full((x.shape[1], *sides, x.shape[0]), value, dtype=x.dtype))
+    out = padded_zeros(window, x.shape, x.dtype)
+    if value != 0:
+        out[...] = value
     out[inside(window, x.shape)] = x
     return out
 
@@ -150,12 +151,7 @@ def convolve_weight(c: Array, x: Array, window: Window, groups: int) -> Array:
 
 def window_max(x: Array, window: Window) -> Array:
     """(N, C, *S) -> (N, C, *O): the greatest value in each window."""
-    x = padded(x, window, lowest(x.dtype))
-    y = None
-    for _, seen in places(window, window.counts_padded(x.shape[2:])):
-        part = x[(..., *seen)]
-        y = np.copy(part, order="K") if y is None else np.maximum(y, part, out=y)
-    return y
+    return _combined(padded(x, window, lowest(x.dtype)), window, np.maximum)
 
 
 def window_argmax(x: Array, y: Array, window: Window) -> Array:
@@ -193,11 +189,15 @@ def window_put(c: Array, index: Array, window: Window, shape: Any) -> Array:
 
 def window_sum(x: Array, window: Window) -> Array:
     """(N, C, *S) -> (N, C, *O): the sum of each window."""
-    x = padded(x, window)
+    return _combined(padded(x, window), window, np.add)
+
+
+def _combined(x: Array, window: Window, combine: np.ufunc) -> Array:
+    """All values that each window sees of a padded array, combined by a ufunc."""
     y = None
     for _, seen in places(window, window.counts_padded(x.shape[2:])):
         part = x[(..., *seen)]
-        y = np.copy(part, order="K") if y is None else np.add(y, part, out=y)
+        y = np.copy(part, order="K") if y is None else combine(y, part, out=y)
     return y
 
 

@@ -31,7 +31,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if not input.shape or input.shape[-1] != weight.shape[-1]:
         raise LayerMismatch(
             "linear",
-            f"expects a last axis of {weight.shape[-1]}, got {(*input.shape, '')[-2]}"
+            f"expects a last axis of {weight.shape[-1]}, got {input.shape[-1]}"
             if input.shape
             else f"expects a last axis of {weight.shape[-1]}, got a single number",
             input.shape,
@@ -188,7 +188,7 @@ def _avg_pool(
             if count_include_pad
             else (0,) * ndim
         )
-        ones = array_library(getattr(x, "data", x)).ones(
+        ones = array_library(_plain(x)).ones(
             (1, 1, *(n + 2 * m for n, m in zip(sizes, margin, strict=True))), dtype=x.dtype
         )
         beyond = tuple((a - m, b - m) for (a, b), m in zip(window.padding, margin, strict=True))
@@ -417,8 +417,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
-        losses = ops.softmax_cross_entropy(input, classes)
         if counted is None:
+            losses = ops.softmax_cross_entropy(input, classes)
             return _reduced("cross_entropy", losses, reduction)
     log_probabilities = ops.log_softmax(input, 1 if len(input.shape) > 1 else 0)
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
