@@ -622,6 +622,39 @@ def test_freezing_and_unfreezing_between_forward_and_backward():
     assert x.grad == 12.0
 
 
+# --- A walk that stops ----------------------------------------------------------------------------
+
+
+def test_a_walk_stops_where_it_is_told():
+    x = leaf(3.0)
+    u = x * x
+    v = u * 2.0
+    y = u * v + u
+    found = {id(t): float(ct) for t, ct in graph.flow(y, np.ones(()), stops=[u, v])}
+    assert found[id(u)] == v.data + 1.0, "u's own share, without what it has by way of v"
+    assert found[id(v)] == u.data
+    assert id(x) not in found, "the walk went on past its stops"
+
+
+def test_a_walk_from_a_stop_ends_there():
+    x = leaf(3.0)
+    ((stop, ct),) = graph.flow(x, np.array(2.0), stops=[x])
+    assert stop is x and ct == 2.0
+
+
+def test_a_stop_that_is_not_reached_is_not_yielded():
+    x, other = leaf(3.0), leaf(1.0)
+    walk = graph.flow(x * x, np.ones(()), stops=[other])
+    assert [t is x for t, _ in walk] == [False, True], "the result, x, and no more"
+
+
+def test_the_cotangent_of_a_stop_is_nobody_elses_array():
+    x = leaf([1.0, 2.0])
+    ct = np.ones(2)
+    (found,) = [found for t, found in graph.flow(x + 0.0, ct, stops=[x]) if t is x]
+    assert not np.shares_memory(found, ct)
+
+
 # --- Step by step ---------------------------------------------------------------------------------
 
 

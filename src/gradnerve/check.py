@@ -157,8 +157,8 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
             Tensor(value, arg.requires_grad) if isinstance(arg, Tensor) else arg
             for arg, value in zip(args, values, strict=True)
         ]
-        reached: dict[int, list] = {}
-        graph.pass_back(y, weights, (op, tuple(tensors), values), reached, [])
+        again = graph.recorded(y._data, (op, tuple(tensors), values))
+        shares = {id(tensor): ct for tensor, ct in graph.flow(again, weights)}
         for i, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor) or not tensor.requires_grad:
                 continue
@@ -169,7 +169,7 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
                 return _weighed(op.forward(*moved), weights)  # noqa: B023
 
             expected = (end(1) - end(-1)) / (2 * eps)
-            got = float(np.sum(reached[tensor._number][1] * direction))
+            got = float(np.sum(shares[id(tensor)] * direction))
             error = abs(got - expected) / (atol + rtol * max(abs(got), abs(expected)))
             if not error <= max(worst, 1.0):
                 worst = error if error == error else math.inf

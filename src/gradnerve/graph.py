@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ else:
     Tensor = None  # tensor.py stands above this file, and puts its class here
 
 Array = Any  # an array of any supported library
-Record = tuple[Operator, tuple[Any, ...], list[Any]]  # and its arguments, and the arrays in them
+Record = tuple[Operator, tuple[Any, ...], Sequence[Any]]  # its arguments, and the arrays in them
+scalars = frozenset((bool, int, float))
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operators are recorded: a setting of the thread, or of the asyncio task."""
@@ -86,6 +87,8 @@ def operator(forward: Callable[..., Any]) -> Any:
                 if arg._requires_grad:
                     needs_grad = True
                 values.append(arg._data)
+            elif type(arg) in libraries:
+                values.append(arg)
             elif isinstance(arg, (list, tuple)) and op.takes_array(len(values)):
                 return call(*op.without_lists(args))
             else:
@@ -98,22 +101,76 @@ def operator(forward: Callable[..., Any]) -> Any:
         if not traced:
             return result
 
-        record = None
         if needs_grad and op.differentiable and recording.get():
-            record = (op, args, values)
             if op.constant:
                 _check_constant(op, args)
-        if type(result) is tuple:
-            return _outputs(op, args, result, record)
-        tensor = make(result if type(result) in libraries else as_array(result), op, args, record)
+            tensor = recorded(result, (op, args, values))
+        else:
+            tensor = _unrecorded(result, op, args)
         if watch is not None:
             watch.computed(tensor, op, args)
-        return tensor
+        return tensor if type(result) is not tuple else _outputs_of(tensor)
 
+    call = _shortcut(op, call)
     call.operator = op  # type: ignore[attr-defined]
     call.rule = op.rule  # type: ignore[attr-defined]
     register(op, call)
     return call
+
+
+def _shortcut(op: Operator, call: Callable[..., Any]) -> Any:
+    """For operators `f(x)` and `f(x1, x2)`: the shortest way to what `call` gives.
+
+    They are most of all calls, and on small arrays `call` takes longer than the arithmetic. Written
+    out here is the ordinary case, where something requires grad; all else is left to `call`.
+    """
+    forward = op.forward
+
+    def unary(x: Any) -> Any:
+        if isinstance(x, Tensor):
+            if not (x._requires_grad and op.ordinary and recording.get()) or watch is not None:
+                return call(x)
+            value = x._data
+        elif type(x) in libraries:  # as in a rule: ct * cos(x)
+            value = x
+        else:
+            return call(x)
+        try:
+            result = forward(value)
+        except Exception as error:
+            raise errors.explained(error, op.name, op.names, (x,)) from None
+        if value is x:
+            return result
+        tensor = recorded(result, (op, (x,), (value,)))
+        return tensor if type(result) is not tuple else _outputs_of(tensor)
+
+    def binary(x1: Any, x2: Any) -> Any:
+        needs_grad = False
+        if isinstance(x1, Tensor):
+            needs_grad = x1._requires_grad
+            value1 = x1._data
+        elif type(x1) in libraries or type(x1) in scalars:
+            value1 = x1
+        else:
+            return call(x1, x2)
+        if isinstance(x2, Tensor):
+            needs_grad = needs_grad or x2._requires_grad
+            value2 = x2._data
+        elif type(x2) in libraries or type(x2) in scalars:
+            value2 = x2
+        else:
+            return call(x1, x2)
+        if not (needs_grad and op.ordinary and recording.get()) or watch is not None:
+            return call(x1, x2)
+        try:
+            result = forward(value1, value2)
+        except Exception as error:
+            raise errors.explained(error, op.name, op.names, (x1, x2)) from None
+        tensor = recorded(result, (op, (x1, x2), (value1, value2)))
+        return tensor if type(result) is not tuple else _outputs_of(tensor)
+
+    shortest: Any = {("x",): unary, ("x1", "x2"): binary}.get(op.names)
+    return call if shortest is None or op.variadic else functools.wraps(forward)(shortest)
 
 
 def _check_constant(op: Operator, args: tuple[Any, ...]) -> None:
@@ -123,31 +180,34 @@ def _check_constant(op: Operator, args: tuple[Any, ...]) -> None:
             raise NotImplementedError(errors.no_rule(op.name, op.names[position]))
 
 
-def make(data: Any, op: Operator, args: tuple[Any, ...], record: Record | None) -> Tensor:
-    """The Tensor of an operator's result: a part of the graph, if it has a record."""
+def recorded(result: Any, record: Record) -> Tensor:
+    """The Tensor of an operator's result that is part of the graph."""
     tensor = new(Tensor)
-    tensor._data = data
+    tensor._data = result if type(result) in libraries else _arrays(result)
     tensor._grad = tensor.name = None
-    if record is not None:
-        tensor._requires_grad = True
-        tensor._record = record
-        tensor._number = next(numbers)
-    else:
-        tensor._requires_grad = False
-        tensor._record = _cut(op, args)
+    tensor._requires_grad = True
+    tensor._record = record
+    tensor._number = next(numbers)
     return tensor
+
+
+def _unrecorded(result: Any, op: Operator, args: tuple[Any, ...]) -> Tensor:
+    """The Tensor of an operator's result that is none."""
+    tensor = new(Tensor)
+    tensor._data = result if type(result) in libraries else _arrays(result)
+    tensor._grad = tensor.name = None
+    tensor._requires_grad = False
+    tensor._record = _cut(op, args)
+    return tensor
+
+
+def _arrays(result: Any) -> Any:
+    return tuple(map(as_array, result)) if type(result) is tuple else as_array(result)
 
 
 # An operator with several outputs makes one hidden Tensor, whose data is the tuple of them, and
 # hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a tuple too,
 # with None where nothing has arrived; its rules see a tuple of arrays, with zeros there.
-
-
-def _outputs(op: Operator, args: tuple, result: tuple, record: Record | None) -> tuple[Tensor, ...]:
-    hidden = make(tuple(as_array(array) for array in result), op, args, record)
-    if watch is not None:
-        watch.computed(hidden, op, args)
-    return _outputs_of(hidden)
 
 
 def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
@@ -187,30 +247,40 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
 
 
 def flow(
-    root: Tensor, ct: Any, *, free: bool = False, as_tensors: bool = False
+    root: Tensor, ct: Any, *, free: bool = False, as_tensors: bool = False, stops: Any = ()
 ) -> Iterator[tuple[Tensor, Any]]:
     """Walk back from `root`; yield each tensor that somebody can see, with its whole cotangent.
 
     The latest made is visited first (it has the lowest number), so each tensor comes after all that
     was computed from it, and its cotangent is complete by then. Cotangents belong to this walk, not
     to the tensors. `free` lets go of each record as soon as it has been used. `as_tensors` hands
-    Tensors to the rules, not arrays: the walk is itself recorded, and can be differentiated.
+    Tensors to the rules, not arrays: the walk is itself recorded, and can be differentiated. At the
+    tensors in `stops` the walk ends; they come last.
     """
-    reached = {root._number: [root, ct, False]}
-    queue = [root._number]
+    # By its number: a tensor, its cotangent so far, and whether that is a sum which was made here
+    # and can be added to in place.
+    reached: dict[int, list] = {stop._number: [stop, None, False] for stop in stops}
+    queue = []  # of the numbers to visit: a stop is never among them
+    if root._number in reached:
+        reached[root._number][1] = ct
+    else:
+        reached[root._number] = [root, ct, False]
+        queue.append(root._number)
     line = errors.user_line() if free else ("", 0)
+    checks = watch
+
     while queue:
         tensor, ct, _ = reached.pop(heappop(queue))
         record = tensor._record
-        if record is None:
+        if type(record) is not tuple:
+            if record is not None:
+                raise errors.GraphFreed(errors.freed(record))
             # Nobody else needs a leaf's cotangent: most often it is a fresh array, else we copy it.
             fresh = type(ct) is type(tensor._data) and getattr(ct, "base", ct) is None
             if not as_tensors and not (fresh and getrefcount(ct) == ALONE):
                 ct = operators.copy(ct)
             yield tensor, ct
             continue
-        if type(record) is not tuple:
-            raise errors.GraphFreed(errors.freed(record))
         # An intermediate that only this walk holds is nobody's business: it has no .grad, and
         # vanishes with its record at the end of this round.
         if getrefcount(tensor) > ALONE:
@@ -219,7 +289,51 @@ def flow(
             if free:
                 links = [ref(parent) for parent in parents(record)]
                 tensor._record = Freed(record[0], links, line)
-        pass_back(tensor, ct, record, reached, queue, as_tensors)
+
+        # Now the operator's step: each parent gets its share of the cotangent, as the rules say.
+        op, args, values = record
+        y: Any = tensor._data
+        if checks is not None:
+            checks.used(tensor, record)
+        if type(y) is tuple:
+            y, ct = _filled(tensor, ct, as_tensors)
+        elif as_tensors:
+            y = tensor
+        seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
+        rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
+        for position, rule, first, second in rules:
+            parent = args[position]
+            if not isinstance(parent, Tensor) or not parent._requires_grad:
+                continue
+            share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
+            data = parent._data
+            try:
+                fits = share.shape == data.shape and share.dtype is data.dtype
+            except AttributeError:  # a tuple for several outputs, or a rule gave a plain number
+                fits = type(share) is type(data) is tuple
+            if not fits:
+                share = _fit(share, data, op)
+            if checks is not None:
+                checks.passed_back(tensor, op, parent, share)
+
+            number = parent._number
+            known = reached.get(number)
+            if known is None:
+                reached[number] = [parent, share, False]
+                heappush(queue, number)
+            elif known[2]:
+                known[1] += share
+            elif known[1] is None or type(share) is tuple:
+                known[1] = _add_up(known[1], share)
+            else:
+                known[1] = known[1] + share
+                known[2] = not as_tensors
+        # These names hold the parents: to the next round it would look as if somebody else did.
+        parent = known = record = args = values = seen = None  # type: ignore[assignment]
+
+    for stop, total, summed in reached.values():
+        if total is not None:
+            yield stop, total if summed or as_tensors else operators.copy(total)
 
 
 def parents(record: Record) -> Iterator[Tensor]:
@@ -231,52 +345,6 @@ def parents(record: Record) -> Iterator[Tensor]:
                 yield from parents(arg._record)
             else:
                 yield arg
-
-
-def pass_back(
-    tensor: Tensor, ct: Any, record: Record, reached: dict, queue: list, as_tensors: bool = False
-) -> None:
-    """One operator's step: give each parent its share of the cotangent, as the rules say.
-
-    `reached` has, by a tensor's number, the tensor, its cotangent so far, and whether that is a sum
-    which was made here and can be added to in place.
-    """
-    op, args, values = record
-    if watch is not None:
-        watch.used(tensor, record)
-    y: Any = tensor._data
-    if type(y) is tuple:
-        y, ct = _filled(tensor, ct, as_tensors)
-    elif as_tensors:
-        y = tensor
-    seen = [ct, y, None, *(args if as_tensors else values)]
-
-    rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
-    for position, rule, first, second in rules:
-        parent = args[position]
-        if not isinstance(parent, Tensor) or not parent._requires_grad:
-            continue
-        share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
-        data = parent._data
-        try:
-            fits = share.shape == data.shape and share.dtype is data.dtype
-        except AttributeError:  # a tuple for several outputs, or a rule that gave a plain number
-            fits = type(share) is type(data) is tuple
-        if not fits:
-            share = _fit(share, data, op)
-        if watch is not None:
-            watch.passed_back(tensor, op, parent, share)
-
-        number = parent._number
-        known = reached.get(number)
-        if known is None:
-            reached[number] = [parent, share, False]
-            heappush(queue, number)
-        elif known[2]:
-            known[1] += share
-        else:
-            known[1] = _add_up(known[1], share)
-            known[2] = not as_tensors and type(share) is not tuple
 
 
 def _joint_shares(op: Operator, args: tuple, seen: list) -> tuple[Rule, ...]:
@@ -302,8 +370,9 @@ def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]
 
 
 def _add_up(total: Any, share: Any) -> Any:
-    if type(total) is not tuple:
-        return total + share
+    """The sum of cotangents where the first may be missing, of one output or of several."""
+    if total is None:
+        return share
     pairs = zip(total, share, strict=True)
     return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
 

@@ -35,13 +35,13 @@ class Operator:
         self.defaults = tuple(p.default for p in parameters)
         self.required = self.defaults.count(inspect.Parameter.empty)
         self.rules: tuple[Rule, ...] = ()
-        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = (
-            None  # for several inputs
-        )
+        # One rule for several inputs, and their places.
+        self.joint: tuple[Callable[[list], Any], tuple[int, ...]] | None = None
         self.constant = tuple(range(len(parameters)))  # the places of what has no rule
         self.named: set[str] = set()  # the values that rules take
         self.formulas: dict[str, str] = {}
         self.differentiable = False  # without a rule it is a plain value, like `x > 0`
+        self.ordinary = False  # every input has a rule
 
     def rule(self, inputs: str, formula: str) -> Callable[[Callable], Callable]:
         """Decorate the rule (the VJP) of one input, or of several that share work.
@@ -70,6 +70,7 @@ class Operator:
             self.constant = tuple(i for i in self.constant if i not in positions)
             self.formulas.update(dict.fromkeys(names, formula))
             self.differentiable = True
+            self.ordinary = not self.constant
             return rule
 
         return decorate

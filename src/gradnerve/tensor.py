@@ -139,15 +139,9 @@ class Tensor:
             raise errors.GraphFreed(errors.freed(record))
         if self._grad is None:
             raise RuntimeError(errors.no_gradient_yet(record[0].name))
-        reached: dict[int, list] = {}
-        graph.pass_back(self, self._grad, record, reached, [])
-        for parent, ct, _ in reached.values():
-            if type(ct) is tuple:  # the hidden tensor of several outputs passes on at once
-                behind: dict[int, list] = {}
-                graph.pass_back(parent, ct, parent._record, behind, [])
-                for tensor, share, _ in behind.values():
-                    graph.add_to_grad(tensor, share)
-            else:
+        needing = {parent for parent in self._prev if parent._requires_grad}
+        for parent, ct in graph.flow(self, self._grad, stops=needing):
+            if parent in needing:
                 graph.add_to_grad(parent, ct)
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:

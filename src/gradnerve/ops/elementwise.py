@@ -434,7 +434,7 @@ def tanh(x):
 
 @tanh.rule("x", r"\bar x = \bar y\,(1 - y^2)")
 def _(ct, y):
-    return ct * (1 - y * y)
+    return ct - ct * y * y  # as ct * (1 - y * y), and quicker: NumPy is slow with single numbers
 
 
 @operator
