@@ -75,7 +75,7 @@ def gradcheck(
             return tuple(_gradients(total(*tensors), parents, as_tensors=True))
 
         named = tuple(Tensor(value, name=name) for value, name in zip(values, names, strict=True))
-        gradcheck(gradient_of, named, order=order - 1, eps=eps, rtol=rtol, atol=atol)
+        gradcheck(gradient_of, named, order=order - 1, eps=eps, rtol=rtol, atol=atol, seed=seed)
     return True
 
 
