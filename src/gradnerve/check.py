@@ -39,18 +39,18 @@ def gradcheck(
     given = inputs if isinstance(inputs, tuple) or _is_several(inputs) else (inputs,)
     values = [_double(value) for value in given]
     names = [getattr(value, "name", None) for value in given]
-    checked = [i for i, value in enumerate(values) if value.dtype.kind == "f"]
+    checked = [i for i, value in enumerate(values) if value.dtype.kind in "fc"]
     rng = np.random.default_rng(seed)
     if not checked:
         raise TypeError("gradcheck: no input is floating point, so there is nothing to check")
 
     outputs = _as_tuple(f(*_leaves(values, ())))
     _check_tensors(outputs)
-    weights = [rng.standard_normal(out.shape) for out in outputs]
+    weights = [_weights(out.data, rng) for out in outputs]
 
     def total(*tensors: Any) -> Any:
         pairs = zip(_as_tuple(f(*tensors)), weights, strict=True)
-        return sum((out * w).sum() for out, w in pairs)
+        return sum(operators.real(out * w).sum() for out, w in pairs)
 
     leaves = _leaves(values, checked)
     result = total(*leaves)
@@ -58,7 +58,7 @@ def gradcheck(
     for i, gradient in zip(checked, gradients, strict=True):
         for direction, element in _directions(values[i], rng):
             expected = _central_difference(total, values, i, direction, eps)
-            got = float(np.sum(gradient * direction))
+            got = float(np.sum(gradient * direction).real)
             if not abs(got - expected) <= atol + rtol * max(abs(got), abs(expected)):
                 blame = _blame(result, rng, eps, rtol, atol)
                 raise errors.GradcheckError(
@@ -86,7 +86,8 @@ def _is_several(inputs: Any) -> bool:
 
 def _double(value: Any) -> np.ndarray:
     array = np.asarray(getattr(value, "data", value) if isinstance(value, Tensor) else value)
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    double = {"f": np.float64, "c": np.complex128}.get(array.dtype.kind)
+    return array if double is None else array.astype(double)
 
 
 def _leaves(values: Sequence[np.ndarray], checked: Sequence[int]) -> list[Tensor]:
@@ -110,11 +111,11 @@ def _gradients(result: Any, parents: Sequence[Tensor], as_tensors: bool) -> list
     """The cotangent of each parent; zeros for those that the result does not depend on."""
     found: dict[int, Any] = {}
     if isinstance(result, Tensor) and result.requires_grad:
-        one = np.ones(result.shape)
+        one = np.ones(result.shape)  # of real numbers
         seed = Tensor(one) if as_tensors else one
         for tensor, ct in graph.flow(result, seed, as_tensors=as_tensors):
             found[id(tensor)] = ct
-    zeros = (np.zeros(parent.shape) for parent in parents)
+    zeros = (np.zeros_like(parent.data) for parent in parents)
     gradients = [found.get(id(p), zero) for p, zero in zip(parents, zeros, strict=True)]
     if as_tensors:  # where a gradient is constant it is a plain array; f's outputs are Tensors
         return [g if isinstance(g, Tensor) else Tensor(g) for g in gradients]
@@ -124,12 +125,13 @@ def _gradients(result: Any, parents: Sequence[Tensor], as_tensors: bool) -> list
 def _directions(value: np.ndarray, rng: Any) -> Iterator[tuple[np.ndarray, tuple | None]]:
     if value.size <= ELEMENTS:
         for element in np.ndindex(value.shape):
-            direction = np.zeros(value.shape)
-            direction[element] = 1.0
-            yield direction, element
+            for unit in (1.0, 1j) if value.dtype.kind == "c" else (1.0,):
+                direction = np.zeros_like(value)
+                direction[element] = unit
+                yield direction, element
     else:
         for _ in range(DIRECTIONS):
-            yield rng.standard_normal(value.shape) / math.sqrt(value.size), None
+            yield _weights(value, rng) / math.sqrt(value.size), None
 
 
 def _central_difference(
@@ -162,14 +164,14 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
         for i, tensor in enumerate(tensors):
             if not isinstance(tensor, Tensor) or not tensor.requires_grad:
                 continue
-            direction = rng.standard_normal(tensor.shape)
+            direction = _weights(tensor.data, rng)
 
             def end(sign: int, i: int = i, d: Any = direction, values: Any = values) -> float:
                 moved = [v + sign * eps * d if j == i else v for j, v in enumerate(values)]
                 return _weighed(op.forward(*moved), weights)  # noqa: B023
 
             expected = (end(1) - end(-1)) / (2 * eps)
-            got = float(np.sum(shares[id(tensor)] * direction))
+            got = float(np.sum(shares[id(tensor)] * direction).real)
             error = abs(got - expected) / (atol + rtol * max(abs(got), abs(expected)))
             if not error <= max(worst, 1.0):
                 worst = error if error == error else math.inf
@@ -182,12 +184,14 @@ def _weights(y: Any, rng: Any) -> Any:
     """Random numbers for the elements of a result, or of several; zeros for whole numbers."""
     if type(y) is tuple:
         return tuple(_weights(part, rng) for part in y)
+    if y.dtype.kind == "c":
+        return rng.standard_normal(y.shape) + 1j * rng.standard_normal(y.shape)
     return rng.standard_normal(y.shape) * (y.dtype.kind == "f")
 
 
 def _weighed(y: Any, weights: Any) -> float:
     pairs = zip(y, weights, strict=True) if type(y) is tuple else [(y, weights)]
-    return float(sum(np.sum(part * w) for part, w in pairs))
+    return float(sum(np.sum(part * w).real for part, w in pairs))
 
 
 def _results(result: Any) -> Iterator[Tensor]:

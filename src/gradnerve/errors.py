@@ -280,11 +280,6 @@ def no_gradient_yet(operator: str) -> str:
 
 def cannot_require_grad(dtype: Any, data: Any) -> str:
     kind = getattr(dtype, "kind", "")
-    if kind == "c":
-        return (
-            "gradients of complex tensors are not supported yet: keep real and imaginary parts "
-            "apart"
-        )
     example = "3.0, not 3"
     if kind in "iu" and data.size and data.ndim == 0:
         example = f"{int(data)}.0, not {int(data)}"
@@ -313,9 +308,9 @@ def ambiguous_truth(shape: tuple[int, ...]) -> str:
     return f"a tensor of shape {shape} is not simply true or false: write .any() or .all()"
 
 
-COMPLEX = (
-    "gradients of complex values are not supported yet: keep real and imaginary parts apart, in "
-    "two tensors"
+COMPLEX_ROOT = (
+    "backward() starts from a real number, but this tensor is complex. Take what is to be made "
+    "small, such as gn.abs(z) or gn.real(z); or pass gradient=, the weight of each element."
 )
 
 ONE_ELEMENT = "{} needs a tensor with exactly one element, but this one has shape {}"

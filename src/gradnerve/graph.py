@@ -6,7 +6,9 @@ keeps a record: the operator, its arguments, and the values it saw. Those record
 `flow` walks them from a result back to the leaves.
 
 The cotangent of a value x, called `ct` in code and x̄ in formulas, says how much the final result
-changes per unit of change in x. It has the shape and the dtype of x.
+changes per unit of change in x. It has the shape and the dtype of x. Of a complex x it is such that
+the result changes by Re(Σ ct · dx): with this convention the rule of a complex function is that of
+the real one. The gradient that the user gets is its conjugate, as with PyTorch.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, libraries
+from gradnerve.backends import array_library, as_array, is_complex, libraries
 from gradnerve.operators import Operator, Rule, operators, register
 
 if TYPE_CHECKING:
@@ -240,10 +242,16 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
     if not root._requires_grad:
         raise errors.NoGradientPath(errors.no_path(root))
     for tensor, ct in flow(root, _seed(root, gradient), free=not retain_graph):
+        ct = gradient_of(ct)
         if tensor._grad is None and tensor._record is None:
             tensor._grad = ct  # a leaf's cotangent shares memory with nothing
         else:
             add_to_grad(tensor, ct)
+
+
+def gradient_of(ct: Any) -> Any:
+    """The gradient for a cotangent, and back: its conjugate, if it is complex."""
+    return as_array(operators.conj(ct)) if is_complex(ct) else ct
 
 
 def flow(
@@ -392,8 +400,8 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
             raise ValueError(errors.misfit(op.name, share.shape, data.shape))
         share = operators.reshape(operators.sum(share, stretched), data.shape)
     if share.dtype != data.dtype:
-        if array_library(data).isdtype(share.dtype, "complex floating"):
-            raise NotImplementedError(errors.COMPLEX)
+        if is_complex(share) and not is_complex(data):
+            share = operators.real(share)  # a real value can only move along the real axis
         share = operators.astype(share, data.dtype)
     return share
 
@@ -414,12 +422,14 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     if gradient is None:
         if data.size != 1:
             raise RuntimeError(errors.not_a_scalar(data.shape))
+        if is_complex(data):
+            raise RuntimeError(errors.COMPLEX_ROOT)
         return library.ones(data.shape, dtype=data.dtype)
     gradient = gradient._data if isinstance(gradient, Tensor) else gradient
     seed = library.asarray(as_array(gradient), dtype=data.dtype)
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
-    return seed
+    return gradient_of(seed)
 
 
 # --- What stands in place of a record -------------------------------------------------------------

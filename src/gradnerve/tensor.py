@@ -140,9 +140,9 @@ class Tensor:
         if self._grad is None:
             raise RuntimeError(errors.no_gradient_yet(record[0].name))
         needing = {parent for parent in self._prev if parent._requires_grad}
-        for parent, ct in graph.flow(self, self._grad, stops=needing):
+        for parent, ct in graph.flow(self, graph.gradient_of(self._grad), stops=needing):
             if parent in needing:
-                graph.add_to_grad(parent, ct)
+                graph.add_to_grad(parent, graph.gradient_of(ct))
 
     def backward(self, gradient: Any = None, retain_graph: bool = False) -> None:
         """Compute the gradient of this tensor, adding to `.grad` of all it was computed from.
@@ -573,7 +573,8 @@ def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
 
 
 def _is_floating(array: Array) -> bool:
-    return bool(array_library(array).isdtype(array.dtype, "real floating"))
+    kinds = ("real floating", "complex floating")
+    return bool(array_library(array).isdtype(array.dtype, kinds))
 
 
 def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:

@@ -1,12 +1,15 @@
 """Sample inputs for every operator, with its value by NumPy (or by hand) and by PyTorch.
 
 `test_registry.py` runs all its checks on each of them, and fails for an operator without a row.
+The rows of a file `samples_*.py` beside this one, its `ROWS`, are added to those here.
 """
 
+import importlib
 import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +85,10 @@ def odd(*shape):
     return np.asarray(apart(*shape) * 2 + 1.1)
 
 
+def complex_normal(*shape):
+    return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape))
+
+
 def away_from_0(*shape):
     return np.asarray(rng.uniform(0.4, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
 
@@ -93,23 +100,32 @@ BINARY = [
 ]  # fmt: skip
 
 
-def unary(name, numbers, reference=None, torch=None):
+def unary(name, numbers, reference=None, torch=None, complex=None):
+    """`complex`: where the operator takes complex numbers too, and which."""
+
     def peer(t, x):
         return (getattr(t, torch or name))(x)
 
     value = reference or getattr(np, name)
-    return Row([S(numbers(*shape)) for shape in UNARY], value, peer)
+    samples = [S(numbers(*shape)) for shape in UNARY]
+    if complex is not None:
+        samples += [S(complex(2, 3)), S(complex()), S(complex(0, 2))]
+    return Row(samples, value, peer)
 
 
-def binary(name, first, second=None, reference=None, numbers=(2.0, 3), torch=None):
+def binary(name, first, second=None, reference=None, numbers=(2.0, 3), torch=None, complex=False):
     second = second or first
-    samples = [S(first(*a), second(*b)) for a, b in BINARY]
+    samples = []
+    if complex:
+        samples += [S(complex_normal(2, 3), complex_normal(3)), S(normal(2), complex_normal(2, 2))]
+        samples += [S(complex_normal(2), normal(2)), S(complex_normal(2), 1.5 - 0.5j)]
+    samples += [S(first(*a), second(*b)) for a, b in BINARY]
     samples += [S(first(2, 2), n) for n in numbers] + [S(numbers[0], second(2, 2))]
     samples += [S(first(2), [1.25, 2.5]), S([1.25, 2.5], second(2, 2))]
     samples += [S(first(2), np.float64(1.5))]
 
     def peer(t, x1, x2):
-        x1, x2 = (x if t.is_tensor(x) else t.tensor(x, dtype=t.float64) for x in (x1, x2))
+        x1, x2 = (x if t.is_tensor(x) else t.as_tensor(np.asarray(x) * 1.0) for x in (x1, x2))
         return getattr(t, torch or name)(x1, x2)
 
     return Row(samples, reference or getattr(np, name), peer)
@@ -476,17 +492,24 @@ bits = [*logical, (whole, 3), (whole, whole[::-1]), (6, whole)]
 
 ROWS = {
     # Arithmetic
-    "add": binary("add", normal),
-    "subtract": binary("subtract", normal),
-    "multiply": binary("multiply", normal),
-    "divide": binary("divide", normal, away_from_0),
-    "pow": binary("pow", lambda *s: between(0.3, 2.0, *s), normal),
-    "negative": unary("negative", normal),
-    "positive": unary("positive", normal),
-    "reciprocal": unary("reciprocal", away_from_0),
-    "square": unary("square", normal),
-    "sqrt": unary("sqrt", lambda *s: between(0.3, 3.0, *s)),
-    "abs": unary("abs", away_from_0),
+    "add": binary("add", normal, complex=True),
+    "subtract": binary("subtract", normal, complex=True),
+    "multiply": binary("multiply", normal, complex=True),
+    "divide": binary("divide", normal, away_from_0, complex=True),
+    "pow": binary("pow", lambda *s: between(0.3, 2.0, *s), normal, complex=True),
+    "negative": unary("negative", normal, complex=complex_normal),
+    "positive": unary("positive", normal, complex=complex_normal),
+    "reciprocal": unary("reciprocal", away_from_0, complex=complex_normal),
+    "square": unary("square", normal, complex=complex_normal),
+    "sqrt": unary("sqrt", lambda *s: between(0.3, 3.0, *s), complex=complex_normal),
+    "abs": unary("abs", away_from_0, complex=complex_normal),
+    "real": unary("real", normal, np.real, complex=complex_normal),
+    "imag": Row(
+        [S(x(*shape), peer=x is complex_normal) for x in (normal, complex_normal)
+         for shape in UNARY],
+        np.imag, lambda t, x: t.imag(x),
+    ),
+    "conj": unary("conj", normal, complex=complex_normal),
     "floor_divide": Row(
         [
             S(np.array([[3.3, -2.6], [5.2, -4.9]]), np.array([1.5, -3.1]), peer=False),
@@ -505,30 +528,30 @@ ROWS = {
         lambda t, x1, x2: t.remainder(*(t.as_tensor(x, dtype=t.float64) for x in (x1, x2))),
     ),
     # Exponentials and logarithms
-    "exp": unary("exp", normal),
-    "expm1": unary("expm1", normal),
-    "log": unary("log", lambda *s: between(0.3, 3.0, *s)),
-    "log1p": unary("log1p", lambda *s: between(-0.6, 3.0, *s)),
-    "log2": unary("log2", lambda *s: between(0.3, 3.0, *s)),
-    "log10": unary("log10", lambda *s: between(0.3, 3.0, *s)),
+    "exp": unary("exp", normal, complex=complex_normal),
+    "expm1": unary("expm1", normal, complex=complex_normal),
+    "log": unary("log", lambda *s: between(0.3, 3.0, *s), complex=complex_normal),
+    "log1p": unary("log1p", lambda *s: between(-0.6, 3.0, *s), complex=complex_normal),
+    "log2": unary("log2", lambda *s: between(0.3, 3.0, *s), complex=complex_normal),
+    "log10": unary("log10", lambda *s: between(0.3, 3.0, *s), complex=complex_normal),
     "logaddexp": binary("logaddexp", normal),
     "sigmoid": unary("sigmoid", normal, scipy.special.expit),
     "erf": unary("erf", normal, scipy.special.erf),
     # Trigonometry and hyperbolic functions
-    "sin": unary("sin", normal),
-    "cos": unary("cos", normal),
-    "tan": unary("tan", lambda *s: between(-1.2, 1.2, *s)),
-    "asin": unary("asin", lambda *s: between(-0.8, 0.8, *s), np.arcsin),
-    "acos": unary("acos", lambda *s: between(-0.8, 0.8, *s), np.arccos),
-    "atan": unary("atan", normal, np.arctan),
+    "sin": unary("sin", normal, complex=complex_normal),
+    "cos": unary("cos", normal, complex=complex_normal),
+    "tan": unary("tan", lambda *s: between(-1.2, 1.2, *s), complex=complex_normal),
+    "asin": unary("asin", lambda *s: between(-0.8, 0.8, *s), np.arcsin, complex=complex_normal),
+    "acos": unary("acos", lambda *s: between(-0.8, 0.8, *s), np.arccos, complex=complex_normal),
+    "atan": unary("atan", normal, np.arctan, complex=complex_normal),
     "atan2": binary("atan2", away_from_0, reference=np.arctan2),
     "hypot": binary("hypot", away_from_0),
-    "sinh": unary("sinh", normal),
-    "cosh": unary("cosh", normal),
-    "tanh": unary("tanh", normal),
-    "asinh": unary("asinh", normal, np.arcsinh),
-    "acosh": unary("acosh", lambda *s: between(1.3, 3.0, *s), np.arccosh),
-    "atanh": unary("atanh", lambda *s: between(-0.8, 0.8, *s), np.arctanh),
+    "sinh": unary("sinh", normal, complex=complex_normal),
+    "cosh": unary("cosh", normal, complex=complex_normal),
+    "tanh": unary("tanh", normal, complex=complex_normal),
+    "asinh": unary("asinh", normal, np.arcsinh, complex=complex_normal),
+    "acosh": unary("acosh", lambda *s: between(1.3, 3.0, *s), np.arccosh, complex=complex_normal),
+    "atanh": unary("atanh", lambda *s: between(-0.8, 0.8, *s), np.arctanh, complex=complex_normal),
     # Choosing
     "where": Row(
         [
@@ -558,7 +581,10 @@ ROWS = {
     ),
     "relu": unary("relu", away_from_0, lambda x: np.maximum(x, 0)),
     # Steps
-    "sign": unary("sign", away_from_0),
+    "sign": Row(
+        [S(away_from_0(*shape)) for shape in UNARY] + [S(complex_normal(2, 3))],
+        np.sign, lambda t, x: t.sgn(x) if x.is_complex() else t.sign(x),
+    ),
     "floor": unary("floor", apart),
     "ceil": unary("ceil", apart),
     "trunc": unary("trunc", apart),
@@ -696,6 +722,8 @@ ROWS = {
     ),
     # Linear algebra
     "matmul": Row(
+        [S(complex_normal(2, 3), complex_normal(3, 2)), S(normal(3), complex_normal(2, 3, 2)),
+         S(complex_normal(3), complex_normal(3))] +
         [S(normal(*a), normal(*b)) for a, b in [
             ((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 2, 3), (3, 2)),
             ((2, 3), (2, 3, 2)), ((2, 1, 2, 3), (3, 3, 1)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)),
@@ -703,7 +731,7 @@ ROWS = {
             ((0,), (0,)), ((1,), (1, 3)),
         ]],
         np.matmul,
-        lambda t, x1, x2: t.matmul(x1, x2),
+        lambda t, x1, x2: t.matmul(*(x.to(t.promote_types(x1.dtype, x2.dtype)) for x in (x1, x2))),
     ),
     # Networks
     "linear": Row(
@@ -775,3 +803,6 @@ ROWS = {
         call=lambda x, i: sine_and_square(x)[i],
     ),
 }  # fmt: skip
+
+for _file in sorted(Path(__file__).parent.glob("samples_*.py")):
+    ROWS |= importlib.import_module(_file.stem).ROWS

@@ -46,6 +46,14 @@ def as_array(value: Any) -> Any:
     return np.asarray(value)
 
 
+def is_complex(array: Any) -> bool:
+    """Whether the elements are complex numbers."""
+    kind = getattr(array.dtype, "kind", None)  # NumPy's own dtypes, which most libraries use
+    if kind is not None:
+        return kind == "c"
+    return bool(array_library(array).isdtype(array.dtype, "complex floating"))
+
+
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
     library = array_library(*values)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from gradnerve.backends import array_library, kernels
+from gradnerve.backends import array_library, is_complex, kernels
 from gradnerve.graph import operator
 
 # --- Arithmetic -----------------------------------------------------------------------------------
@@ -99,8 +99,9 @@ def _(ct, x1, x2):
 
 @pow.rule("x2", r"\bar x_2 = \bar y\,y \log x_1")
 def _(ct, y, x1, x2):
-    flat = (x1 == 0) & (x2 >= 0)
-    return ct * where(flat, 0.0, y * log(where(flat, 1.0, x1)))
+    flat = (x1 == 0) & (real(x2) >= 0)
+    base = where(flat, 1.0, x1)
+    return ct * where(flat, 0.0, y * log(base + 0j if is_complex(y) else base))
 
 
 @operator
@@ -160,13 +161,13 @@ def _(ct, y):
 
 @operator
 def abs(x):
-    """Absolute value. The gradient at 0 is 0."""
+    """Absolute value; of a complex number, its distance from 0. The gradient at 0 is 0."""
     return array_library(x).abs(x)
 
 
-@abs.rule("x", r"\bar x = \bar y\,\operatorname{sign} x")
+@abs.rule("x", r"\bar x = \bar y\,\overline{\operatorname{sign} x}")
 def _(ct, x):
-    return ct * sign(x)
+    return ct * conj(sign(x))
 
 
 @operator
@@ -189,6 +190,42 @@ def _(ct):
 @remainder.rule("x2", r"\bar x_2 = -\bar y\,\lfloor x_1 / x_2 \rfloor")
 def _(ct, x1, x2):
     return -ct * floor_divide(x1, x2)
+
+
+# --- Complex numbers ------------------------------------------------------------------------------
+
+
+@operator
+def real(x):
+    """The real part."""
+    return array_library(x).real(x) if is_complex(x) else x
+
+
+@real.rule("x", r"\bar x = \bar y")
+def _(ct):
+    return ct
+
+
+@operator
+def imag(x):
+    """The imaginary part: of real numbers, 0."""
+    return array_library(x).imag(x) if is_complex(x) else array_library(x).zeros_like(x)
+
+
+@imag.rule("x", r"\bar x = -i\,\bar y")
+def _(ct):
+    return ct * -1j
+
+
+@operator
+def conj(x):
+    """The complex conjugate: the imaginary part with the other sign."""
+    return array_library(x).conj(x) if is_complex(x) else x
+
+
+@conj.rule("x", r"\bar x = \overline{\bar y}")
+def _(ct):
+    return conj(ct)
 
 
 # --- Exponentials and logarithms ------------------------------------------------------------------
@@ -456,7 +493,7 @@ def acosh(x):
 
 @acosh.rule("x", r"\bar x = \bar y / \sqrt{x^2 - 1}")
 def _(ct, x):
-    return ct / sqrt(x * x - 1)
+    return ct / (sqrt(x - 1) * sqrt(x + 1))  # of complex numbers √(x² - 1) can be minus that
 
 
 @operator
@@ -570,8 +607,17 @@ def _(ct, y):
 
 @operator
 def sign(x):
-    """-1, 0 or 1."""
+    """-1, 0 or 1; of a complex number, x / |x|, and 0 at 0."""
     return array_library(x).sign(x)
+
+
+@sign.rule("x", r"\bar x = \tfrac{i}{|x|} \operatorname{Im}(\bar y\,y)\,\overline y")
+def _(ct, y, x):
+    if not is_complex(x):
+        return zeros_like(ct)
+    # A complex number on the unit circle can only turn: by Im(dx / y) / |x|.
+    size = where(x == 0, 1.0, abs(x))
+    return 1j * imag(ct * y) * conj(y) / size
 
 
 @operator
@@ -602,7 +648,7 @@ def flat(ct):
     return zeros_like(ct)
 
 
-for step in (sign, floor, ceil, trunc, round):
+for step in (floor, ceil, trunc, round):
     step.rule("x", r"\bar x = 0")(flat)
 floor_divide.rule("x1", r"\bar x_1 = 0")(flat)
 floor_divide.rule("x2", r"\bar x_2 = 0")(flat)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradnerve.backends import array_library
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import exp, ones_like, where
+from gradnerve.ops.elementwise import conj, exp, ones_like, where
 from gradnerve.ops.shape import astype, broadcast_to, concat, permute_dims, reshape
 
 
@@ -117,7 +117,7 @@ def var(x, axis=None, correction=0, keepdims=False):
 @var.rule("x", r"\bar x_i = \bar y\;2 (x_i - \operatorname{mean} x) / (n - correction)")
 def _(ct, x, axis, correction, keepdims):
     factor = 2 / (count(x, axis) - correction) if count(x, axis) != correction else math.nan
-    return unreduced(ct, x, axis, keepdims) * factor * (x - mean(x, axis, True))
+    return unreduced(ct, x, axis, keepdims) * factor * conj(x - mean(x, axis, True))
 
 
 @operator
@@ -130,7 +130,7 @@ def std(x, axis=None, correction=0, keepdims=False):
 def _(ct, y, x, axis, correction, keepdims):
     factor = 1 / (count(x, axis) - correction) if count(x, axis) != correction else math.nan
     scaled = where(y == 0, 0.0, ct / where(y == 0, 1.0, y))
-    return unreduced(scaled, x, axis, keepdims) * factor * (x - mean(x, axis, True))
+    return unreduced(scaled, x, axis, keepdims) * factor * conj(x - mean(x, axis, True))
 
 
 @operator
