@@ -100,6 +100,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         if hasattr(arg, "shape") or isinstance(arg, (int, float))
     ]
     message = None
+    if isinstance(error, AxisError) and error.axis is not None:
+        error = AxisError(no_axis(error.axis, error.ndim))
     if isinstance(error, (ValueError, TypeError)) and len(args) == len(shapes) == 2:
         if name == "matmul":
             message = _matmul(shapes, args)
@@ -119,6 +121,13 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
+
+
+def no_axis(axis: int, ndim: int | None) -> str:
+    if not ndim:
+        return f"there is no axis {axis}: the array has no axes, it is a single number"
+    axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
+    return f"there is no axis {axis}: the array has {axes}"
 
 
 def describe(arg: Any) -> str:
