@@ -395,9 +395,9 @@ ARGUMENTS = [
     (lambda: gn.add(ones(2)), "add() missing 1 required positional argument: 'x2'"),
     (
         lambda: gn.sum(ones(2), x=1),
-        "sum(x, axis, keepdims) got 'x' twice: by position and by name",
+        "sum(x, axis, keepdims, dtype) got 'x' twice: by position and by name",
     ),
-    (lambda: gn.sum(), "sum(x, axis, keepdims) needs 'x'"),
+    (lambda: gn.sum(), "sum(x, axis, keepdims, dtype) needs 'x'"),
 ]
 
 

@@ -129,6 +129,16 @@ from gradnerve.ops.window import (
 from gradnerve.tensor import Tensor
 
 # isort: split
+from gradnerve.ops.index import (
+    gather,
+    index_add,
+    last_written,
+    put_along_axis,
+    scatter,
+    setitem,
+    take,
+    take_along_axis,
+)
 from gradnerve.ops.reduce import (
     average,
     count_nonzero,
