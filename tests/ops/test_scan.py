@@ -79,7 +79,9 @@ def test_several_axes_need_a_name():
         gn.cumulative_sum(np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"cumulative_prod: x of shape \(\) has 0 axes"):
         gn.cumulative_prod(gn.Tensor(1.0))
-    with pytest.raises(np.exceptions.AxisError, match="cumulative_sum: there is no axis 2: the arr"):
+    with pytest.raises(
+        np.exceptions.AxisError, match="cumulative_sum: there is no axis 2: the arr"
+    ):
         gn.cumulative_sum(np.ones((2, 3)), axis=2)
 
 
@@ -101,11 +103,10 @@ def test_cumprod_is_exact_at_zeros(zeros, rng, torch):
 
 
 def test_cumprod_with_an_infinity():
-    """Nothing that is finite becomes NaN by an infinity after it."""
+    """No ∞ · 0 arises on the way from places behind the end."""
     x = leaf([2.0, 3.0, np.inf, 1.0, 1.0])
-    y = gn.cumprod(x, 0)
-    y.backward(np.array([1.0, 1.0, 0.0, 0.0, 0.0]) + 0.0)
-    assert np.isfinite(x.grad[2]), "6, what is before it, times a cotangent of 0"
+    gn.cumprod(x, 0).backward(np.ones(5))
+    np.testing.assert_array_equal(x.grad, [np.inf, np.inf, 18.0, np.inf, np.inf])
 
 
 # --- logcumsumexp ---------------------------------------------------------------------------------
@@ -120,10 +121,10 @@ def test_logcumsumexp_does_not_overflow(x, torch):
     [got], ct = gradient(lambda x: gn.logcumsumexp(x, 0), x)
     peer = torch.tensor(x, dtype=torch.float64, requires_grad=True)
     y = torch.logcumsumexp(peer, 0)
-    np.testing.assert_allclose(gn.logcumsumexp(np.array(x), 0), y.detach(), rtol=1e-14)
+    np.testing.assert_allclose(gn.logcumsumexp(np.array(x), 0), y.detach().numpy(), rtol=1e-14)
     # Where everything is -∞ PyTorch has NaN; there is nothing to weigh, so 0, as for logsumexp.
     [found] = torch.autograd.grad(y, peer, torch.tensor(ct))
-    np.testing.assert_allclose(got, np.nan_to_num(found), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(got, np.nan_to_num(found.numpy()), rtol=1e-9, atol=1e-12)
 
 
 def test_logcumsumexp_is_linear_in_a_cotangent_of_either_sign(rng):

@@ -86,15 +86,16 @@ def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
     place. Of many numbers a product with a sparse matrix that has one 1 in each column is quicker.
     """
     count, width = values.shape
-    if width > 1 and values.size > 8192 and values.dtype.char in "fdFD":
+    dtype = values.dtype
+    if width > 1 and values.size > 8192 and dtype.char in "fdFD" and dtype.isnative:
         from scipy.sparse import csc_array
 
-        entries = (np.ones(count, dtype=values.dtype), rows, np.arange(count + 1))
+        entries = (np.ones(count, dtype=dtype), rows, np.arange(count + 1))
         out = csc_array(entries, shape=(_size(shape) // width, count)) @ values
         return out if out.shape == shape else out.reshape(shape)
     if width != 1:
         rows = (rows[:, None] * width + np.arange(width)).reshape(-1)
-    out = np.zeros(shape, dtype=values.dtype)
+    out = np.zeros(shape, dtype=dtype)
     np.add.at(out.reshape(-1), rows, values.reshape(-1))
     return out
 
