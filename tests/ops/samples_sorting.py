@@ -30,9 +30,9 @@ def numpy_logcumsumexp(x, axis=-1):
     return np.log(np.cumsum(np.exp(x), axis=axis))
 
 
-def by_loops_cumulative_argmax(x, axis):
+def by_loops_cumulative_argmax(x, axis, sign=1):
     out = np.zeros(x.shape, dtype=int)
-    rows = np.moveaxis(x, axis, -1)
+    rows = np.moveaxis(sign * (x if x.dtype.kind == "f" else x.astype(int)), axis, -1)
     for place in np.ndindex(rows.shape[:-1]):
         best = 0
         for i, number in enumerate(rows[place]):
@@ -84,6 +84,7 @@ def torch_setitem(t, x, key, value):
 
 extremes = [
     S(tied, 1), S(tied, 0), S(-tied, -1), S(np.array([2.0, 1.0, 1.0, 5.0, 5.0]), 0),
+    S(np.array([2, 1, 0, 1], np.uint8), 0), S(np.array([0, 5, -128, 3], np.int8), 0),
     S(apart(2, 3, 2), 1), S(np.array([1.0]), 0), S(normal(0, 3), 1), S(normal(0, 3), 0),
 ]  # fmt: skip
 orders = [
@@ -118,7 +119,7 @@ ROWS = {
         numpy_logcumsumexp, lambda t, x, axis: t.logcumsumexp(x, axis),
     ),
     "cumulative_argmax": plain(extremes, by_loops_cumulative_argmax),
-    "cumulative_argmin": plain(extremes, lambda x, axis: by_loops_cumulative_argmax(-x, axis)),
+    "cumulative_argmin": plain(extremes, lambda x, axis: by_loops_cumulative_argmax(x, axis, -1)),
     # Sorting and searching
     "sort": Row(
         [S(apart(4)), S(apart(2, 3)), S(apart(2, 3), 0), S(apart(2, 3), descending=True),
@@ -149,8 +150,10 @@ ROWS = {
     "setitem": Row(
         [S(normal(2, 3), 0, normal(3)), S(normal(2, 3), (slice(None), 1), normal(2)),
          S(normal(2, 3), (..., slice(0, 2)), normal(2)), S(normal(2, 3), 1, 2.5),
-         S(normal(4), [0, 2], normal(2)), S(normal(3), flags, normal(2)), S(normal(), (), normal()),
-         S(normal(3), repeated, normal(3), peer=False), S(normal(3), repeated, normal(), peer=False),
+         S(normal(4), [0, 2], normal(2)), S(normal(3), flags, normal(2)),
+         S(normal(), (), normal()),
+         S(normal(3), repeated, normal(3), peer=False),
+         S(normal(3), repeated, normal(), peer=False),
          S(normal(3, 2), (repeated, slice(None)), normal(3, 2), peer=False),
          S(normal(3, 2), (repeated, np.array([1, 1, 1])), normal(3), peer=False),
          S(normal(0, 3), slice(0, 0), normal(0, 3)), S(normal(3), [], normal(0), peer=False)],

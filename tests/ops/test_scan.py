@@ -114,8 +114,8 @@ def test_cumprod_with_an_infinity():
 
 @pytest.mark.parametrize(
     "x",
-    [[1000.0, 1001.0, -1000.0, 1000.5], [-np.inf, 0.5, 1.0], [-np.inf, -np.inf], [0.0, -np.inf, 1.0],
-     [-1e4, 0.0, 1e4], [1e4, 0.0, -1e4]],
+    [[1000.0, 1001.0, -1000.0, 1000.5], [-np.inf, 0.5, 1.0], [-np.inf, -np.inf],
+     [0.0, -np.inf, 1.0], [-1e4, 0.0, 1e4], [1e4, 0.0, -1e4]],
 )  # fmt: skip
 def test_logcumsumexp_does_not_overflow(x, torch):
     [got], ct = gradient(lambda x: gn.logcumsumexp(x, 0), x)
@@ -194,7 +194,7 @@ def test_diff_of_other_kinds():
     np.testing.assert_array_equal(gn.diff(np.array([True, True, False])), [False, True])
     np.testing.assert_array_equal(gn.diff(np.array([1, 4, 9])), [3, 5])
     np.testing.assert_array_equal(gn.diff([1, 4, 9]), [3, 5])
-    with pytest.raises(ValueError, match="diff: n is how many times to take differences.*not -1"):
+    with pytest.raises(ValueError, match=r"diff: n is how many times to take differences.*not -1"):
         gn.diff(np.ones(3), n=-1)
     with pytest.raises(np.exceptions.AxisError, match="diff: there is no axis 1"):
         gn.diff(np.ones(3), axis=1)

@@ -1,4 +1,4 @@
-"""Reductions beyond their rows, sorting, quantiles, sets, gather and scatter: edges, compositions."""
+"""Reductions, sorting, quantiles, sets, gather and scatter: edges, and the compositions."""
 
 import warnings
 
@@ -88,7 +88,7 @@ def test_nan_functions(name, axis, keepdims, rng):
     expected = getattr(np, name)(x, axis=axis, keepdims=keepdims)
     np.testing.assert_allclose(y.data, expected, rtol=1e-13)
     np.testing.assert_array_equal(f(x, axis=axis, keepdims=keepdims), y.data)
-    got, ct = gradient(lambda x: f(x, axis=axis, keepdims=keepdims), x)
+    got, _ = gradient(lambda x: f(x, axis=axis, keepdims=keepdims), x)
     np.testing.assert_array_equal(got[np.isnan(x)], 0.0, "no gradient goes to a NaN")
     # Without the NaNs, of which only the places are known, it is an ordinary function.
     places, there = np.isnan(x), ~np.isnan(x)
@@ -132,7 +132,7 @@ def test_average(axis, keepdims, rng):
         y = gn.average(x, axis, weights, keepdims)
         np.testing.assert_allclose(y, np.average(x, axis, weights, keepdims=keepdims), rtol=1e-13)
         if weights is not None:
-            f = lambda x, w: gn.average(x, axis, w, keepdims)  # noqa: B023
+            f = lambda x, w: gn.average(x, axis, w, keepdims)
             assert gn.gradcheck(f, (x, weights), order=2)
     with pytest.raises(ValueError, match=r"average: weights of shape \(5,\) do not fit x of shape"):
         gn.average(x, axis, np.ones(5))

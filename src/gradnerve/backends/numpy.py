@@ -157,8 +157,17 @@ def logcumsumexp(x: Array, axis: int) -> Array:
 
 def cumulative_argmax(x: Array, axis: int) -> Array:
     """Where the running maximum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.maximum.accumulate(x, axis=axis), axis)
+
+
+def cumulative_argmin(x: Array, axis: int) -> Array:
+    """Where the running minimum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.minimum.accumulate(x, axis=axis), axis)
+
+
+def _last_reached(x: Array, extreme: Array, axis: int) -> Array:
     places = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
-    reached = (x == np.maximum.accumulate(x, axis=axis)) | np.isnan(x)
+    reached = (x == extreme) | np.isnan(x)
     return np.maximum.accumulate(np.where(reached, places, 0), axis=axis)
 
 

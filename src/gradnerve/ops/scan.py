@@ -94,7 +94,7 @@ def cumulative_argmax(x, axis):
 @operator
 def cumulative_argmin(x, axis):
     """Where the running minimum is, the last place at a tie (and the last NaN after one)."""
-    return kernels(x).cumulative_argmax(-x, axis)
+    return kernels(x).cumulative_argmin(x, axis)
 
 
 # --- Compositions ---------------------------------------------------------------------------------
