@@ -71,28 +71,25 @@ def _complaint(key: Any, shape: tuple[int, ...]) -> str:
     parts = list(key) if isinstance(key, tuple) else [key]
     plain = (type(None), slice, type(...))
     arrays: list[Any] = [p if isinstance(p, plain) else as_array(p) for p in parts]
-    kinds = ["" if isinstance(a, plain) else "e" if a.size == 0 else a.dtype.kind for a in arrays]
-    for part, kind in zip(parts, kinds, strict=True):
-        if kind and kind not in "biue":
+    kinds = ["" if isinstance(a, plain) else a.dtype.kind for a in arrays]
+    for part, array, kind in zip(parts, arrays, kinds, strict=True):
+        if kind and kind not in "biu" and array.size:
             return errors.bad_index(part)
     # How many axes each part names.
     pairs = list(zip(arrays, kinds, strict=True))
     counts = [a.ndim if k == "b" else 0 if a is None or a is ... else 1 for a, k in pairs]
     named = sum(counts)
     if named > len(shape):
-        only_mask = kinds == ["b"]
-        return (
-            errors.bad_mask(arrays[0].shape, shape, 0)
-            if only_mask
-            else errors.too_many_indices(named, shape)
-        )
+        if kinds == ["b"]:
+            return errors.bad_mask(arrays[0].shape, shape, 0)
+        return errors.too_many_indices(named, shape)
     axis = 0
     for (array, kind), count in zip(pairs, counts, strict=True):
         if array is ...:
             axis += len(shape) - named
         elif kind == "b" and array.shape != shape[axis : axis + count]:
             return errors.bad_mask(array.shape, shape, axis)
-        elif kind and kind in "iu":
+        elif kind and kind in "iu" and array.size:
             n = shape[axis]
             for extreme in (int(array.min()), int(array.max())):
                 if not -n <= extreme < n:
