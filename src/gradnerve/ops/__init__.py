@@ -4,6 +4,7 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+from gradnerve.graph import together
 from gradnerve.ops import random
 from gradnerve.ops.elementwise import (
     abs,
@@ -34,6 +35,7 @@ from gradnerve.ops.elementwise import (
     greater,
     greater_equal,
     hypot,
+    identity,
     imag,
     isfinite,
     isinf,
