@@ -45,7 +45,7 @@ TORCH_HAS = frozenset(
     outer polygamma positive prod real reciprocal relu repeat_interleave reshape roll round
     scatter_add searchsorted sigmoid signbit sin sinc sinh softmax sort sqrt square squeeze stack
     std subtract sum tan tanh topk trace tril triu trunc var where xlogy zeros_like
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 
@@ -74,10 +74,10 @@ def page():
     """The whole page."""
     parts = [
         "# Operators",
-        "Written by `python tools/make_operator_table.py` from the registry. In a formula $\\bar x$ "
-        "is the cotangent of $x$, and $y$ the output. Every rule is itself made of operators, so "
-        "every operator with a formula can be differentiated to any order. The notes say what "
-        "happens at kinks, ties and edges.",
+        "Written by `python tools/make_operator_table.py` from the registry. In a formula "
+        "$\\bar x$ is the cotangent of $x$, and $y$ the output. Every rule is itself made of "
+        "operators, so every operator with a formula can be differentiated to any order. The notes "
+        "say what happens at kinks, ties and edges.",
     ]
     for module, ops in rows():
         title = module.removeprefix("gradnerve.").removeprefix("ops.")
