@@ -100,6 +100,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         if hasattr(arg, "shape") or isinstance(arg, (int, float))
     ]
     message = None
+    if isinstance(error, AxisError) and error.axis is not None:
+        error = AxisError(no_axis(error.axis, error.ndim))
     if isinstance(error, (ValueError, TypeError)) and len(args) == len(shapes) == 2:
         if name == "matmul":
             message = _matmul(shapes, args)
@@ -119,6 +121,13 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
+
+
+def no_axis(axis: int, ndim: int | None) -> str:
+    if not ndim:
+        return f"there is no axis {axis}: the array has no axes, it is a single number"
+    axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
+    return f"there is no axis {axis}: the array has {axes}"
 
 
 def describe(arg: Any) -> str:
@@ -176,6 +185,43 @@ def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
     elif len(a) > 1 and a[-2] == inner:
         message += f" Did you mean {first}.mT?"
     return message
+
+
+# --- Indexing -------------------------------------------------------------------------------------
+
+
+def out_of_range(index: int, axis: int, length: int) -> str:
+    if length == 0:
+        return f"index {index} is out of range for axis {axis}, which is empty"
+    return (
+        f"index {index} is out of range for axis {axis}, which has length {length}: "
+        f"write -{length} to {length - 1}"
+    )
+
+
+def too_many_indices(got: int, shape: tuple[int, ...]) -> str:
+    return f"{got} indices for an array of shape {shape}, which has {len(shape)} axes"
+
+
+def bad_mask(mask: tuple[int, ...], shape: tuple[int, ...], first: int) -> str:
+    axes = shape[first : first + len(mask)]
+    message = (
+        f"a mask of shape {mask} does not fit axes of shape {axes}: a mask has the shape of what "
+        "it chooses from"
+    )
+    if len(mask) == 1 and mask[0] in shape[first:]:
+        axis = shape.index(mask[0], first)
+        message += f". To choose along axis {axis}, write x[{':, ' * axis}mask]"
+    elif 1 in mask and len(mask) == len(shape):
+        message += "; gn.broadcast_to(mask, x.shape) repeats it along axes of length 1"
+    return message
+
+
+def bad_index(index: Any) -> str:
+    dtype = getattr(index, "dtype", None)
+    if dtype is not None:
+        return f"an index of dtype {dtype}: indices are integers or booleans; write .astype(int)"
+    return f"an index of type {type(index).__name__}: indices are integers, slices, None or arrays"
 
 
 # --- Defining an operator -------------------------------------------------------------------------
@@ -409,6 +455,10 @@ def write_to_leaf(operator: str) -> str:
 
 def write_shape(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return f"{operator} cannot write a result of shape {got} into a tensor of shape {expected}"
+
+
+def write_shape_of_value(got: Any, expected: tuple[int, ...]) -> str:
+    return f"a value of shape {got} does not fit into x[key], which has shape {expected}"
 
 
 STOP_REQUIRING = (

@@ -130,6 +130,29 @@ from gradnerve.ops.window import (
 )
 from gradnerve.tensor import Tensor
 
+# isort: split
+from gradnerve.ops.index import (
+    gather,
+    index_add,
+    last_written,
+    put_along_axis,
+    scatter,
+    setitem,
+    take,
+    take_along_axis,
+)
+from gradnerve.ops.reduce import (
+    average,
+    count_nonzero,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanstd,
+    nansum,
+    nanvar,
+    ptp,
+)
+
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
 # step between they are quicker, and their errors know what PyTorch calls an argument.
 for _method, _operator in {
