@@ -49,8 +49,8 @@ def diag(x: Any, k: int = 0) -> Any:
         return diagonal(x, k)
     if len(x.shape) != 1:
         raise ValueError(
-            f"diag takes a vector or a matrix, got shape {x.shape}: use diagonal(x, axis1=, axis2=) "
-            "for stacks of matrices, diag_embed(x) for stacks of vectors"
+            f"diag takes a vector or a matrix, got shape {x.shape}: use diagonal(x, axis1=, "
+            "axis2=) for stacks of matrices, diag_embed(x) for stacks of vectors"
         )
     return diag_embed(x, k)
 
@@ -88,7 +88,7 @@ def _sliding_window_view(x, window_shape, axis):
 
 @operator
 def overlap_add(x, shape, axis):
-    """The adjoint of `sliding_window_view`: windows added up at their places, where they overlap."""
+    """The adjoint of `sliding_window_view`: windows, each added up at its place."""
     return kernels(x).overlap_add(x, shape, axis)
 
 

@@ -24,6 +24,8 @@ from gradnerve.ops.shape import as_tensor_or_array, astype, permute_dims, reshap
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order of implicit results
 
+Terms = tuple[str, ...]
+Shapes = tuple[tuple[int, ...], ...]
 Step = tuple[int, int]  # the places of the two operands that are multiplied next
 
 
@@ -67,16 +69,17 @@ def einsum(*operands: Any, optimize: Any = True) -> Any:
     ([1.0, 4.0], [[5.0, 11.0], [11.0, 25.0]])
     """
     terms, result, arrays = _read(operands)
-    shapes = [tuple(x.shape) for x in arrays]
-    inputs, out = _labelled(terms, result, shapes)
-    sizes = _sizes(inputs, shapes)
+    inputs, out, sizes = _plan(tuple(terms), result, tuple(tuple(x.shape) for x in arrays))
 
     # Axes of length 1 that broadcast are left out: the product broadcasts without them.
     parts = [_prepared(x, labels, sizes) for x, labels in zip(arrays, inputs, strict=True)]
     if len(parts) == 1:
         x, labels = _summed(*parts[0], kept=out)
         return permute_dims(x, tuple(map(labels.index, out))) if labels != out else x
-    path = _path(tuple(labels for _, labels in parts), out, tuple(sizes.items()), _key(optimize))
+    path: tuple[Step, ...] = ((0, 1),)
+    if len(parts) > 2:
+        labels_of = tuple(labels for _, labels in parts)
+        path = _path(labels_of, out, tuple(sizes.items()), _key(optimize))
     for i, j in path:
         (b, second), (a, first) = parts.pop(j), parts.pop(i)
         others = set(out).union(*(labels for _, labels in parts))
@@ -145,9 +148,16 @@ def _from_list(labels: Any) -> str:
     return "".join(map(letter, labels))
 
 
-def _labelled(
-    terms: list[str], result: str | None, shapes: list[tuple[int, ...]]
-) -> tuple[list[str], str]:
+@functools.lru_cache(maxsize=1024)
+def _plan(
+    terms: Terms, result: str | None, shapes: Shapes
+) -> tuple[list[str], str, dict[str, int]]:
+    """The labels of each operand and of the result, and the length of each label's axes."""
+    inputs, out = _labelled(terms, result, shapes)
+    return inputs, out, _sizes(inputs, shapes)
+
+
+def _labelled(terms: Terms, result: str | None, shapes: Shapes) -> tuple[list[str], str]:
     """The labels with letters in place of each ellipsis; and those of the result."""
     used = set("".join(terms)) | set(result or "")
     free = [letter for letter in LETTERS if letter not in used]
@@ -186,7 +196,7 @@ def _labelled(
     return inputs, out
 
 
-def _sizes(inputs: list[str], shapes: list[tuple[int, ...]]) -> dict[str, int]:
+def _sizes(inputs: list[str], shapes: Shapes) -> dict[str, int]:
     """The length of each label's axes, which are equal, or 1."""
     found: dict[str, tuple[int, int]] = {}  # the length, and which operand has it
     for i, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
@@ -250,7 +260,7 @@ def _key(optimize: Any) -> Any:
 def _path(inputs: tuple[str, ...], out: str, sizes: tuple, optimize: Any) -> tuple[Step, ...]:
     """Which two are multiplied next, and so on; a result goes to the end."""
     count = len(inputs)
-    if optimize is False or count < 3:
+    if optimize is False:
         return tuple((0, 1) if s == 0 else (0, count - 1 - s) for s in range(count - 1))
     if optimize is True:
         optimize = "optimal" if count < 6 else "greedy"

@@ -96,8 +96,8 @@ def _checked(mode: Any, given: dict[str, Any]) -> dict[str, Any]:
     """The options of a mode; an error for an unknown one, and for options that it does not take."""
     if callable(mode):
         raise TypeError(
-            "pad: a function as mode writes into its array, so there is no gradient of it: make the "
-            "margins by hand and join them with gn.concat"
+            "pad: a function as mode writes into its array, so there is no gradient of it: make "
+            "the margins by hand and join them with gn.concat"
         )
     if mode not in OPTIONS:
         raise ValueError(f"pad: mode {mode!r} is none of {', '.join(map(repr, OPTIONS))}")
@@ -149,8 +149,7 @@ def _for_side(value: Any, axis: int, side: int, ndim: int) -> Any:
         if isinstance(part, Tensor):
             return broadcast_to(part, (2,))[side]
         return part[side if len(part) > 1 else 0]
-    value = np.broadcast_to(np.asarray(value), (ndim, 2))[axis, side]
-    return value
+    return np.broadcast_to(np.asarray(value), (ndim, 2))[axis, side]
 
 
 def _nested(value: Any) -> bool:
@@ -220,7 +219,7 @@ def _median(x: Any, axis: int, keepdims: bool) -> Any:
         middle = [np.where(nan, last, m) for m in middle]
     elements = []
     for places in middle:
-        key = list(np.indices(places.shape, sparse=True))
+        key: list[Any] = list(np.indices(places.shape, sparse=True))
         key[axis] = places
         elements.append(x[tuple(key)])
     return elements[0] if len(elements) == 1 else (elements[0] + elements[1]) / 2
