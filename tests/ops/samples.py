@@ -405,10 +405,6 @@ def numpy_squeeze(x, axis):
     return np.squeeze(x, axis=axis)
 
 
-def numpy_pad(x, pad_width, mode="constant", constant_values=0):
-    return np.pad(x, pad_width, mode, constant_values=constant_values)
-
-
 def numpy_concat(axis, *arrays):
     return np.concatenate(arrays, axis=axis)
 
@@ -707,15 +703,6 @@ ROWS = {
          S(normal(0, 2), 1), S(normal(2, 3), 1, (0, 1), peer=False), S(normal(5), np.int64(3))],
         np.roll,
         lambda t, x, shift, axis=None: t.roll(x, shift, axis),
-    ),
-    "pad": Row(
-        [S(normal(3), 1), S(normal(2, 3), 2), S(normal(2, 3), (1, 2)),
-         S(normal(2, 3), ((1, 0), (0, 2))),
-         S(normal(2, 3), ((1, 2),)), S(normal(2, 2), 1, constant_values=7.5),
-         S(normal(2, 3), [(0, 1), (1, 0)]), S(normal(0, 2), 1), S(normal(2), (0, 0)),
-         S(normal(2, 3), ((1,), (2,))), S(normal(2, 3), (3,)), S(normal(3), np.int64(1)),
-         S(normal(2, 3), np.array([[1, 0], [0, 2]])), S(normal(2, 3), np.array([1, 2]))],
-        numpy_pad,
     ),
     "astype": Row(
         [S(normal(2, 3), "float64"), S(normal(2), np.float64), S(normal(), "float64"),

@@ -6,6 +6,16 @@ neural networks. `gradnerve.operators.operators` is the registry of them all.
 
 from gradnerve.graph import together
 from gradnerve.ops import random
+from gradnerve.ops.diagonal import (
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    overlap_add,
+    put_diagonal,
+    sliding_window_view,
+)
+from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
     abs,
     acos,
@@ -86,6 +96,7 @@ from gradnerve.ops.network import (
     softmax,
     softmax_cross_entropy,
 )
+from gradnerve.ops.pad import pad
 from gradnerve.ops.random import manual_seed
 from gradnerve.ops.reduce import (
     all,
@@ -102,19 +113,51 @@ from gradnerve.ops.reduce import (
     var,
 )
 from gradnerve.ops.shape import (
+    append,
+    array_split,
     astype,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block,
+    broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
+    chunk,
+    column_stack,
     concat,
     copy,
+    delete,
+    dsplit,
+    dstack,
     expand_dims,
+    flatten,
     flip,
+    fliplr,
+    flipud,
+    hsplit,
+    hstack,
+    insert,
     matrix_transpose,
-    pad,
+    meshgrid,
+    moveaxis,
     permute_dims,
+    ravel,
+    repeat,
     reshape,
     roll,
+    rot90,
+    select,
+    split,
     squeeze,
     stack,
+    swapaxes,
+    tile,
+    tril,
+    triu,
+    unstack,
+    vsplit,
+    vstack,
 )
 from gradnerve.ops.window import (
     Window,
