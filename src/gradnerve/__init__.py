@@ -25,4 +25,6 @@ from gradnerve.transforms import (
     vjp,
 )
 
+import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
+
 __version__ = "0.3.0.dev0"

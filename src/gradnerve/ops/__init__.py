@@ -87,6 +87,7 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
+from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
 from gradnerve.ops.index import getitem, scatter_add
 from gradnerve.ops.linalg import matmul
 from gradnerve.ops.network import (
