@@ -23,7 +23,8 @@ import numpy as np
 from gradnerve.backends import array_library, is_complex
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import conj
-from gradnerve.ops.shape import concat, pad, roll
+from gradnerve.ops.pad import pad
+from gradnerve.ops.shape import concat, roll
 from gradnerve.tensor import Tensor
 
 # The scale that a norm puts on a transform is the one that another norm puts on the inverse.
