@@ -116,8 +116,12 @@ def test_plain_arrays_get_the_same_words():
 
 
 def test_an_operator_inside_an_operator_is_explained_once():
-    text = says(ValueError, lambda: gn.stack([ones(2, 3), ones(2, 2)]))
-    assert text.count("concat:") == 1
+    @gn.operator
+    def twice_matmul(x1, x2):
+        return gn.matmul(gn.matmul(x1, x2), x2)
+
+    text = says(ValueError, lambda: twice_matmul(ones(2, 3), ones(2, 2)))
+    assert text.startswith("matmul: (2, 3) @ (2, 2) do not fit") and "twice" not in text
 
 
 # --- Layers ---------------------------------------------------------------------------------------

@@ -321,6 +321,89 @@ def no_gradient_yet(operator: str) -> str:
     )
 
 
+# --- Transforms -----------------------------------------------------------------------------------
+
+
+def not_differentiable(value: Any) -> str:
+    if hasattr(value, "dtype"):
+        return (
+            f"cannot differentiate by an argument of {value.dtype}: small changes, which a "
+            "derivative is about, exist only for floating point. Write 3.0, not 3; or leave the "
+            "argument out of argnums."
+        )
+    if isinstance(value, (bool, int)):
+        return (
+            f"cannot differentiate by {value!r}, which is no floating point number: write 3.0, "
+            "not 3; or leave the argument out of argnums"
+        )
+    return (
+        f"cannot differentiate by a {type(value).__name__}: arguments are numbers, arrays, "
+        "Tensors, Modules, and dicts, lists and tuples of them. Leave it out of argnums, or "
+        "close over it."
+    )
+
+
+def not_an_output(value: Any) -> str:
+    return f"the function returned {type(value).__name__}, not arrays or Tensors, or a tree of them"
+
+
+def not_one_number(out: Any) -> str:
+    if hasattr(out, "dtype"):
+        what = f"{out.dtype} of shape {tuple(out.shape)}"
+        hint = " Take .sum() or .mean(); for all derivatives use gn.jacobian."
+        if out.size == 1:
+            hint = " Take what is to be made small, such as gn.abs(z) or gn.real(z)."
+    else:
+        what = f"a {type(out).__name__}"
+        hint = " To hand more through, use has_aux=True; for several outputs use gn.vjp."
+    return f"a gradient is of one real number, but the function returned {what}.{hint}"
+
+
+def other_shape(what: str, got: Any, of: str, expected: Any) -> str:
+    return f"a {what} of shape {tuple(got)} for an {of} of shape {tuple(expected)}".replace(
+        "an primal", "a primal"
+    )
+
+
+def no_such_argument(n: int, count: int) -> str:
+    return f"argnums has {n}, but the function was called with {count} arguments (by position)"
+
+
+def too_large(shape: tuple[int, ...], dtype: Any, size: int, memory: int) -> str:
+    return (
+        f"this Jacobian would be {dtype} of shape {shape}: {size / 2**30:,.1f} GiB, and the "
+        f"machine has {memory / 2**30:,.1f} GiB. Use gn.vjp or gn.jvp for its products with "
+        "vectors."
+    )
+
+
+def fwd_gave(name: str, pair: Any) -> str:
+    return (
+        f"{name}: fwd is to return a pair, the value and the residuals, and returned "
+        f"{_what_was_returned(pair)}"
+    )
+
+
+def bwd_gave(name: str, count: int, given: Any) -> str:
+    return (
+        f"{name}: bwd is to return a tuple of {count} cotangents, one for each argument (None for "
+        f"one that has none), and returned {_what_was_returned(given)}"
+    )
+
+
+def _what_was_returned(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a {type(value).__name__} (a tuple of one is written `(ct,)`)"
+
+
+def closes_over(name: str) -> str:
+    return (
+        f"{name} closes over a tensor that requires grad, whose gradient its rule does not give: "
+        "hand it over as an argument"
+    )
+
+
 # --- Making and reading a Tensor ------------------------------------------------------------------
 
 

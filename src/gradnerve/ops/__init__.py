@@ -4,7 +4,18 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+from gradnerve.graph import together
 from gradnerve.ops import random
+from gradnerve.ops.diagonal import (
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    overlap_add,
+    put_diagonal,
+    sliding_window_view,
+)
+from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
     abs,
     acos,
@@ -34,6 +45,7 @@ from gradnerve.ops.elementwise import (
     greater,
     greater_equal,
     hypot,
+    identity,
     imag,
     isfinite,
     isinf,
@@ -75,6 +87,7 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
+from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
 from gradnerve.ops.index import getitem, scatter_add
 from gradnerve.ops.linalg import matmul
 from gradnerve.ops.network import (
@@ -84,6 +97,7 @@ from gradnerve.ops.network import (
     softmax,
     softmax_cross_entropy,
 )
+from gradnerve.ops.pad import pad
 from gradnerve.ops.random import manual_seed
 from gradnerve.ops.reduce import (
     all,
@@ -100,19 +114,51 @@ from gradnerve.ops.reduce import (
     var,
 )
 from gradnerve.ops.shape import (
+    append,
+    array_split,
     astype,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block,
+    broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
+    chunk,
+    column_stack,
     concat,
     copy,
+    delete,
+    dsplit,
+    dstack,
     expand_dims,
+    flatten,
     flip,
+    fliplr,
+    flipud,
+    hsplit,
+    hstack,
+    insert,
     matrix_transpose,
-    pad,
+    meshgrid,
+    moveaxis,
     permute_dims,
+    ravel,
+    repeat,
     reshape,
     roll,
+    rot90,
+    select,
+    split,
     squeeze,
     stack,
+    swapaxes,
+    tile,
+    tril,
+    triu,
+    unstack,
+    vsplit,
+    vstack,
 )
 from gradnerve.ops.window import (
     Window,
