@@ -14,4 +14,6 @@ from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
 from gradnerve.ops import *
 
+import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
+
 __version__ = "0.3.0.dev0"
