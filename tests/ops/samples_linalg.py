@@ -5,6 +5,7 @@ that do not depend on it; what is read as a Hermitian matrix is made one first.
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import scipy.linalg
@@ -46,6 +47,12 @@ class Library:
     def __init__(self, linalg, module, array):
         self.linalg, self.module, self.array = linalg, module, array
 
+    def constant(self, values, x):
+        """Numbers in the precision of x."""
+        if self.module in (np, gn):
+            values = np.asarray(values, dtype=np.finfo(x.dtype).dtype)
+        return self.array(values)
+
     def adjoint(self, x):
         x = self.module.swapaxes(x, -1, -2) if self.module is not gn else gn.matrix_transpose(x)
         return self.module.conj(x)
@@ -54,7 +61,17 @@ class Library:
         return getattr(self.linalg, name, None) or getattr(self.module, name)
 
 
-NUMPY = Library(np.linalg, np, np.asarray)
+def complex_eig(x):
+    """NumPy's are real numbers where they happen to be."""
+    return tuple(np.asarray(part, dtype=complex) for part in np.linalg.eig(x))
+
+
+def complex_eigvals(x):
+    return np.asarray(np.linalg.eigvals(x), dtype=complex)
+
+
+words = vars(np.linalg) | {"eig": complex_eig, "eigvals": complex_eigvals}
+NUMPY = Library(SimpleNamespace(**words), np, np.asarray)
 OURS = Library(gn.linalg, gn, np.asarray)
 
 
@@ -76,24 +93,24 @@ def hermitian(lib, x):
 
 
 def definite(lib, x):
-    return x @ lib.adjoint(x) + lib.array(np.eye(x.shape[-1]))
+    return x @ lib.adjoint(x) + lib.constant(np.eye(x.shape[-1]), x)
 
 
 def spread_out(lib, x):
     """A Hermitian matrix whose eigenvalues are far apart, if x is small beside 1, 2, 3."""
-    return hermitian(lib, x) + lib.array(np.diag(3.0 * np.arange(x.shape[-1])))
+    return hermitian(lib, x) + lib.constant(np.diag(3.0 * np.arange(x.shape[-1])), x)
 
 
 def of_eigh(lib, x):
     """Projectors on the eigenvectors, weighed differently, and the eigenvalues."""
     w, v = lib.linalg.eigh(spread_out(lib, x))
-    weights = lib.array(np.arange(1.0, x.shape[-1] + 1))
+    weights = lib.constant(np.arange(1.0, x.shape[-1] + 1), x)
     return (v * (lib.exp(w / 5) + weights)[..., None, :]) @ lib.adjoint(v)
 
 
 def of_eig(lib, x):
-    w, v = lib.linalg.eig(x + lib.array(np.diag(4.0 * np.arange(x.shape[-1]))))
-    order = lib.array(np.arange(1.0, x.shape[-1] + 1))
+    w, v = lib.linalg.eig(x + lib.constant(np.diag(4.0 * np.arange(x.shape[-1])), x))
+    order = lib.constant(np.arange(1.0, x.shape[-1] + 1), x)
     spectral = (v * w[..., None, :] ** 3) @ lib.linalg.inv(v)
     # Not only the spectral projectors, which leave out how long the eigenvectors are.
     lengths = (lib.abs(v) ** 4).sum(-1)
@@ -106,7 +123,7 @@ def of_qr(lib, x, mode="reduced"):
     q, r = q[..., :k], r[..., :k, :]
     if math.prod(r.shape) == 0:
         return q.sum(-2) + r.sum(-1)
-    weights = lib.array(np.arange(1.0, k + 1))
+    weights = lib.constant(np.arange(1.0, k + 1), x)
     ours = (q * weights) @ lib.adjoint(q)  # each column with its own weight: signs cancel
     return ours[..., :1, :1] + lib.abs(r) ** 2 + ours[..., -1:, :1] * lib.abs(r[..., :1, -1:])
 
@@ -115,11 +132,11 @@ def of_svd(lib, x, full_matrices=True):
     u, s, vh = lib.linalg.svd(x, full_matrices=full_matrices)
     k = s.shape[-1]
     u, vh = u[..., :k], vh[..., :k, :]
-    weights = lib.array(np.arange(1.0, k + 1)) + s**2
+    weights = lib.constant(np.arange(1.0, k + 1), x) + s**2
     left, right = lib.adjoint(u), lib.adjoint(vh)
     both = (u * weights[..., None, :]) @ vh
-    row = ((u * weights[..., None, :]) @ left)[..., :1]
-    column = ((right * weights[..., None, :]) @ vh)[..., :1, :]
+    row = ((u * weights[..., None, :]) @ left).sum(-1)[..., None]
+    column = ((right * weights[..., None, :]) @ vh).sum(-2)[..., None, :]
     return both + row + column
 
 
@@ -159,9 +176,7 @@ def torch_vecdot(t, x1, x2, axis=-1):
 def torch_solve(t, x1, x2):
     dtype = t.promote_types(x1.dtype, x2.dtype)
     x1, x2 = x1.to(dtype), x2.to(dtype)
-    return (x1 @ t.zeros(1) if False else t.linalg.solve(x1, x2[..., None])[..., 0]) if (
-        x2.ndim == 1
-    ) else t.linalg.solve(x1, x2)  # fmt: skip
+    return t.linalg.solve(x1, x2)
 
 
 def norms():
@@ -220,7 +235,7 @@ ROWS = {
         np.linalg.solve, torch_solve,
     ),
     "pinv": Row(
-        oblongs() + [S(good(3, 2), rtol=1e-3), S(good(2, 3, 2), rtol=np.array(1e-4), peer=False)],
+        [*oblongs(), S(good(3, 2), rtol=1e-3)],
         lambda x, rtol=None: np.linalg.pinv(x, rtol=rtol),
         lambda t, x, rtol=None: t.linalg.pinv(x, rtol=rtol),
     ),
@@ -242,18 +257,20 @@ ROWS = {
     ),
     "eig": Row(squares(), **through(of_eig)),
     "eigvals": Row(
-        squares(), **through(lambda lib, x: (lib.linalg.eigvals(x)[..., None] ** lib.array(
-            np.arange(1, x.shape[-1] + 1))).sum(-2)),
+        squares(), **through(lambda lib, x: (lib.linalg.eigvals(x)[..., None] ** lib.constant(
+            np.arange(1, x.shape[-1] + 1), x)).sum(-2)),
     ),
-    "qr": Row(oblongs() + oblongs((2, 3), (2, 2), (3, 2), mode="complete"), **through(of_qr)),
+    "qr": Row(oblongs() + oblongs((2, 3), (2, 2), mode="complete")
+        + oblongs((3, 2), mode="complete", peer=False), **through(of_qr)),
     "svd": Row(
         oblongs((2, 2), (3, 3), (2, 3), (3, 2)) + oblongs(full_matrices=False), **through(of_svd)
     ),
     "svdvals": Row(oblongs(), np.linalg.svdvals, lambda t, x: t.linalg.svdvals(x)),
     # Norms and ranks
-    "vector_norm": Row(list(norms()), np.linalg.vector_norm, torch_vector_norm),
+    "vector_norm": Row(list(norms()), np.linalg.vector_norm, torch_vector_norm,
+        call=lambda *args, **options: gn.linalg.vector_norm(*args, **options)),
     "matrix_rank": Row(
-        oblongs() + [S(np.ones((2, 2))), S(np.diag([1.0, 1e-3]), rtol=1e-2)],
+        [*oblongs(), S(np.ones((2, 2))), S(np.diag([1.0, 1e-3]), rtol=1e-2)],
         lambda x, rtol=None: np.linalg.matrix_rank(x, rtol=rtol),
     ),
     # Functions of matrices

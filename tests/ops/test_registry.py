@@ -137,14 +137,12 @@ def test_value(name, sample):
 
 @EVERY
 def test_plain_arrays_give_the_same_plain_array(name, sample):
-    if name == "output":
-        return
-    y = REGISTERED[name](*sample.args, **sample.options)
+    y = function(name)(*sample.args, **sample.options)
     assert isinstance(y, (np.ndarray, np.generic)), "plain arrays in, a plain array out"
     args, options = with_floats(sample, gn.Tensor)
     if not any(isinstance(a, gn.Tensor) for a in (*args, *options.values())):
         args[0] = gn.Tensor(args[0])
-    np.testing.assert_array_equal(y, REGISTERED[name](*args, **options).data)
+    np.testing.assert_array_equal(y, function(name)(*args, **options).data)
 
 
 @EVERY
@@ -364,10 +362,10 @@ def test_forward_derivative_is_the_adjoint_of_the_rule(case, seed):
 def test_wrong_arguments_are_named(name):
     call = REGISTERED[name]
     names = list(inspect.signature(call).parameters)
-    too_many = rf"^{name}\(.*\) takes (at most )?{len(names)} (positional )?argument"
+    too_many = rf"^_?{name}\(.*\) takes (at most )?{len(names)} (positional )?argument"
     with pytest.raises(TypeError, match=too_many):
         call(*range(len(names) + 1))
     with pytest.raises(TypeError, match=rf"^{name}\(.*(no|keyword) argument 'nonsense'"):
         call(1.0, nonsense=1)
-    with pytest.raises(TypeError, match=rf"^{name}\(.*(needs|missing .*:) {names[0]!r}"):
+    with pytest.raises(TypeError, match=rf"^_?{name}\(.*(needs|missing .*:) {names[0]!r}"):
         call()

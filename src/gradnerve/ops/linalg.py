@@ -22,7 +22,7 @@ from gradnerve import errors
 from gradnerve.backends import array_library, as_array, is_complex, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import abs, conj, imag, real, sign, where, zeros_like
-from gradnerve.ops.reduce import axes_of, max, min, prod, shared_by_ties, sum, unreduced
+from gradnerve.ops.reduce import axes_of, max, min, prod, sum, unreduced
 from gradnerve.ops.shape import (
     astype,
     concat,
@@ -907,20 +907,17 @@ def _(ct, x):
 
 
 @operator
-def vector_norm(x, axis=None, keepdims=False, ord=2):
-    """(Σ|x|^ord)^(1/ord); ∞: the greatest |x|, -∞: the smallest, 0: how many are not 0. The
-    gradient at 0 is 0, and greatest elements that tie share it evenly."""
+def _vector_norm(x, axis=None, keepdims=False, ord=2):
+    """(Σ|x|^ord)^(1/ord), for a finite `ord`. The gradient at 0 is 0."""
     return array_library(x).linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
-@vector_norm.rule(
+@_vector_norm.rule(
     "x", r"\bar x_i = \bar y\,\overline{\operatorname{sign} x_i}\,(|x_i| / y)^{ord - 1}"
 )
 def _(ct, y, x, axis, keepdims, ord):
     if ord == 0:
         return zeros_like(x)
-    if ord in (math.inf, -math.inf):
-        return shared_by_ties(ct, y, abs(x), axis, keepdims) * conj(sign(x))
     ct, y = unreduced(ct, x, axis, keepdims), unreduced(y, x, axis, keepdims)
     size = where(y == 0, 1.0, y)
     if ord == 2:
@@ -930,6 +927,27 @@ def _(ct, y, x, axis, keepdims, ord):
     # An element that is 0 has gradient 0, even where the formula says 0 · ∞.
     power = where(x == 0, 1.0, abs(x) / size) ** (ord - 1)
     return ct * conj(sign(x)) * where(x == 0, 0.0, power)
+
+
+def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+    """The length of vectors, (Σ|x|^ord)^(1/ord), along one axis, several, or all (None).
+
+    `ord` is any number; 0 counts what is not 0, inf and -inf give the greatest and the smallest
+    |x|, and elements that tie share the gradient evenly. The gradient at 0 is 0.
+
+    >>> import gradnerve as gn
+    >>> x = gn.Tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
+    >>> y = gn.linalg.vector_norm(x, axis=-1)
+    >>> y.sum().backward()
+    >>> y.tolist(), x.grad.tolist()
+    ([5.0, 0.0], [[0.6, 0.8], [0.0, 0.0]])
+    """
+    x = has_shape(x)
+    if ord == math.inf:
+        return max(abs(x), axis, keepdims)
+    if ord == -math.inf:
+        return min(abs(x), axis, keepdims)
+    return _vector_norm(x, axis, keepdims, ord)
 
 
 def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
