@@ -406,6 +406,13 @@ def tensordot_axes(axes: Any, a: tuple[int, ...], b: tuple[int, ...]) -> str:
     )
 
 
+def vecdot_shapes(a: tuple[int, ...], b: tuple[int, ...], axis: int) -> str:
+    return (
+        f"along axis {axis} shapes {tuple(a)} and {tuple(b)} have {a[axis]} and {b[axis]} elements,"
+        " which do not pair up"
+    )
+
+
 def outer_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     return (
         f"outer: it takes two vectors, got shapes {tuple(a)} and {tuple(b)}. For batches write "

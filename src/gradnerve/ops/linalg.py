@@ -76,17 +76,17 @@ def has_shape(x: Any) -> Any:
     return x if hasattr(x, "shape") else as_array(x)
 
 
-def check_matrix(x: Any) -> None:
-    """It has two axes or more."""
+def check_matrix(x: Any, caller: str = "") -> None:
+    """It has two axes or more. (An operator's error gets its name from the engine.)"""
     if len(x.shape) < 2:
-        raise LinAlgError(errors.not_a_matrix(x.shape))
+        raise LinAlgError(caller + errors.not_a_matrix(x.shape))
 
 
-def check_square(x: Any) -> None:
+def check_square(x: Any, caller: str = "") -> None:
     """Its last two axes are of one length."""
-    check_matrix(x)
+    check_matrix(x, caller)
     if x.shape[-1] != x.shape[-2]:
-        raise LinAlgError(errors.not_square(x.shape))
+        raise LinAlgError(caller + errors.not_square(x.shape))
 
 
 def explaining(complaint: str, function: Callable[..., Any], x: Any, *others: Any) -> Any:
@@ -138,6 +138,8 @@ def _(ct, x1, x2):
 @operator
 def vecdot(x1, x2, axis=-1):
     """Σ conj(x1) · x2 along an axis, which the two have in common; the other axes broadcast."""
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(errors.vecdot_shapes(x1.shape, x2.shape, axis))
     return array_library(x1, x2).vecdot(x1, x2, axis=axis)
 
 
@@ -317,7 +319,7 @@ def matrix_power(x: Any, n: int) -> Any:
             [0., 1.]], dtype=float64)
     """
     x = has_shape(x)
-    check_square(x)
+    check_square(x, "matrix_power: ")
     if n < 0:
         x, n = inv(x), -n
     if n == 0:  # constant, but a part of the graph: with gradient 0
@@ -420,7 +422,9 @@ def pinv(x, rtol=None):
     """The pseudo-inverse (Moore-Penrose): singular values up to `rtol` times the greatest count as
     0 (None: max(M, N) times the dtype's precision). The gradient is that at constant rank."""
     check_matrix(x)
-    return explaining(errors.NOT_FINITE, lambda x: array_library(x).linalg.pinv(x, rtol=rtol), x)
+    return explaining(
+        errors.NO_SINGULAR_VALUES, lambda x: array_library(x).linalg.pinv(x, rtol=rtol), x
+    )
 
 
 # Golub and Pereyra, SIAM Journal on Numerical Analysis 10 (1973), equation 4.12.
@@ -431,18 +435,8 @@ def pinv(x, rtol=None):
 )
 def _(ct, y, x):
     transposed, turned, yh = matrix_transpose(y), matrix_transpose(ct), adjoint(y)
-    rows, columns = x.shape[-2:]
-    share = -(transposed @ ct @ transposed)
-    if rows > columns:  # else X Y is the identity, if X has full rank
-        left = turned @ (y @ yh)
-        share = share + conj(left - x @ (y @ left))
-    elif rows < columns:
-        right = (yh @ y) @ turned
-        share = share + conj(right - (right @ y) @ x)
-    else:
-        left, right = turned @ (y @ yh), (yh @ y) @ turned
-        share = share + conj(left - x @ (y @ left) + right - (right @ y) @ x)
-    return share
+    left, right = turned @ (y @ yh), (yh @ y) @ turned
+    return conj(left - x @ (y @ left) + right - (right @ y) @ x) - transposed @ ct @ transposed
 
 
 class LstsqResult(NamedTuple):
@@ -468,7 +462,7 @@ def lstsq(x1: Any, x2: Any, rtol: Any = None) -> LstsqResult:
     [2.0, 1.0]
     """
     x1, x2 = has_shape(x1), has_shape(x2)
-    check_matrix(x1)
+    check_matrix(x1, "lstsq: ")
     one = len(x2.shape) == 1
     if x2.shape[-1 if one else -2] != x1.shape[-2]:
         raise LinAlgError("lstsq: " + errors.solve_shapes(x1.shape, x2.shape))
@@ -963,7 +957,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
     Tensor(5., dtype=float64)
     """
     x = has_shape(x)
-    check_matrix(x)
+    check_matrix(x, "matrix_norm: ")
     if ord == "fro":
         return vector_norm(x, (-2, -1), keepdims)
     if ord == "nuc":
@@ -1022,7 +1016,7 @@ def cond(x: Any, p: Any = None) -> Any:
     Tensor(4., dtype=float64)
     """
     x = has_shape(x)
-    check_matrix(x)
+    check_matrix(x, "cond: ")
     if p in (None, 2, -2):
         s = svdvals(x)
         return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
