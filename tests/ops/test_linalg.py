@@ -702,6 +702,76 @@ def test_expm_is_a_rotation():
     np.testing.assert_allclose(angle.grad, np.cos(0.5))
 
 
+# --- Third order, and other dtypes ----------------------------------------------------------------
+
+THIRD = {
+    "inv": (linalg.inv, (2, 2)),
+    "solve": (lambda x: linalg.solve(x, [1.0, 2.0]), (2, 2)),
+    "det": (linalg.det, (2, 2)),
+    "slogdet": (lambda x: sum(linalg.slogdet(x)), (2, 2)),
+    "cholesky": (lambda x: linalg.cholesky(x @ gn.conj(x.mT) + np.eye(2)), (2, 2)),
+    "eigh": (lambda x: gn.abs(linalg.eigh(x + gn.conj(x.mT))[1]) ** 2, (2, 2)),
+    "eig": (lambda x: gn.abs(linalg.eig(x)[1]) ** 2, (2, 2)),
+    "qr": (lambda x: gn.abs(linalg.qr(x)[1]) ** 2, (3, 2)),
+    "svd": (lambda x: gn.abs(linalg.svd(x, False)[0]) ** 2, (3, 2)),
+    "svd, wide": (lambda x: gn.abs(linalg.svd(x, False)[2]) ** 2, (2, 3)),
+    "pinv": (linalg.pinv, (3, 2)),
+    "expm": (linalg.expm, (2, 2)),
+}
+
+
+@KINDS
+@pytest.mark.parametrize("name", THIRD)
+def test_third_order(name, kind):
+    f, shape = THIRD[name]
+    x = numbers(*shape, kind=kind, seed=3)
+    assert gn.gradcheck(f, x, order=3, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: linalg.cross(x, 2 * x), lambda x: gn.tensordot(x, x), lambda x: gn.kron(x, x),
+        lambda x: linalg.matrix_power(x, -3), linalg.cond, linalg.trace, linalg.eigvals,
+        lambda x: linalg.matrix_norm(x, ord="nuc"), lambda x: linalg.matrix_norm(x, ord=1),
+        lambda x: linalg.vector_norm(x, ord=0.5), lambda x: linalg.vector_norm(x, ord=inf),
+        lambda x: linalg.lstsq(x[:, :2], x[:, 2]).residuals, lambda x: linalg.eig(x)[1],
+    ],
+)  # fmt: skip
+def test_single_precision_stays(f, dtype):
+    x = gn.Tensor((numbers(3, 3, seed=2) + 2 * np.eye(3)).astype(dtype), requires_grad=True)
+    y = f(x)
+    y.backward(np.ones(y.shape))
+    assert y.dtype in (np.float32, np.complex64)
+    assert x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["inv", "det", "cholesky", "eigvalsh", "svdvals", "pinv", "vector_norm", "matrix_norm", "norm",
+     "cond"],
+)  # fmt: skip
+def test_whole_numbers_become_floating_point(name):
+    x = [[2, 1], [1, 3]]
+    expected = getattr(np.linalg, name)(np.array(x, dtype=float))
+    for given in (x, np.array(x), gn.Tensor(x)):
+        y = getattr(linalg, name)(given)
+        y = np.asarray(getattr(y, "data", y)) if isinstance(y, gn.Tensor) else y
+        np.testing.assert_allclose(y, expected, atol=1e-14)
+        assert y.dtype == np.float64
+    assert linalg.vector_norm(np.array(x), ord=inf).dtype == np.float64
+    assert linalg.matrix_norm(np.array(x), ord=1).dtype == np.float64
+
+
+def test_a_number_is_no_matrix():
+    for f in (linalg.inv, linalg.eigh, linalg.svdvals, linalg.matrix_norm):
+        with pytest.raises(
+            LinAlgError, match=r"it takes matrices, .* shape \(\) has fewer than two"
+        ):
+            f(2.0)
+
+
 # --- Together -------------------------------------------------------------------------------------
 
 

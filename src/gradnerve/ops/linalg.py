@@ -76,10 +76,16 @@ def has_shape(x: Any) -> Any:
     return x if hasattr(x, "shape") else as_array(x)
 
 
+def inexact(x: Any) -> Any:
+    """Whole numbers as numbers of floating point; others as they are."""
+    return x * 1.0 if getattr(x.dtype, "kind", "f") in "biu" else x
+
+
 def check_matrix(x: Any, caller: str = "") -> None:
     """It has two axes or more. (An operator's error gets its name from the engine.)"""
-    if len(x.shape) < 2:
-        raise LinAlgError(caller + errors.not_a_matrix(x.shape))
+    shape = getattr(x, "shape", ())
+    if len(shape) < 2:
+        raise LinAlgError(caller + errors.not_a_matrix(shape))
 
 
 def check_square(x: Any, caller: str = "") -> None:
@@ -423,7 +429,9 @@ def pinv(x, rtol=None):
     0 (None: max(M, N) times the dtype's precision). The gradient is that at constant rank."""
     check_matrix(x)
     return explaining(
-        errors.NO_SINGULAR_VALUES, lambda x: array_library(x).linalg.pinv(x, rtol=rtol), x
+        errors.NO_SINGULAR_VALUES,
+        lambda x: array_library(x).linalg.pinv(x, rtol=rtol),
+        inexact(x),  # whole numbers have no precision to count from
     )
 
 
@@ -937,7 +945,7 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     [5. 0.] [[0.6 0.8]
      [0.  0. ]]
     """
-    x = has_shape(x)
+    x = inexact(has_shape(x))
     if ord == math.inf:
         return max(abs(x), axis, keepdims)
     if ord == -math.inf:
@@ -957,8 +965,8 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
     >>> gn.linalg.matrix_norm(gn.Tensor([[3.0, 0.0], [0.0, -4.0]]))
     Tensor(5., dtype=float64)
     """
-    x = has_shape(x)
-    check_matrix(x, "matrix_norm: ")
+    check_matrix(x := has_shape(x), "matrix_norm: ")
+    x = inexact(x)
     if ord == "fro":
         return vector_norm(x, (-2, -1), keepdims)
     if ord == "nuc":
