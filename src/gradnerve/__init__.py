@@ -27,4 +27,6 @@ from gradnerve.transforms import (
 
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
 
+import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
+
 __version__ = "0.3.0.dev0"

@@ -362,3 +362,40 @@ def window_spread(c: Array, window: Window, shape: Any) -> Array:
 def lowest(dtype: Any) -> Any:
     """Less than every other value of the dtype."""
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+# --- Linear algebra -------------------------------------------------------------------------------
+
+
+def cofactor(x: Array) -> Array:
+    """det(X) X⁻ᵀ; by the singular value decomposition where X is nearly singular."""
+    det = np.linalg.det(x)
+    if det.all() and np.isfinite(det).all():
+        inverse = np.linalg.inv(x)
+        size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        if (size * size < 1 / np.finfo(x.dtype).eps).all():
+            return det[..., None, None] * inverse.swapaxes(-2, -1)
+    u, s, vh = np.linalg.svd(x)
+    others = np.where(np.eye(x.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
+    phase = np.linalg.det(u) * np.linalg.det(vh)
+    return phase[..., None, None] * ((u * others[..., None, :]) @ vh).conj()
+
+
+def eig(x: Array) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors; complex numbers, even where they happen to be real."""
+    w, v = np.linalg.eig(x)
+    dtype = np.result_type(w.dtype, np.complex64)
+    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
+
+
+def eigvals(x: Array) -> Array:
+    """Eigenvalues; complex numbers, even where they happen to be real."""
+    w = np.linalg.eigvals(x)
+    return w.astype(np.result_type(w.dtype, np.complex64), copy=False)
+
+
+def expm(x: Array) -> Array:
+    """The matrix exponential, from SciPy."""
+    from scipy.linalg import expm as scipy_expm
+
+    return scipy_expm(x.astype(x.dtype.newbyteorder("="), copy=False))
