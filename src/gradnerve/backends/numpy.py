@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from gradnerve.ops.window import Window
+    from gradnerve.ops.window import Taps, Window
 
 Array = Any
 
@@ -107,13 +107,24 @@ def padded_zeros(window: Window, shape: tuple[int, ...], dtype: Any) -> Array:
 
 def columns(x: Array, window: Window, groups: int) -> Array:
     """(N, C, *S) -> (groups, C/groups · kernel, windows · N): each window's values in a column."""
-    batch, channels = x.shape[:2]
+    seen = batch_last(window_values(x, window))
+    rows = x.shape[1] // groups * _size(window.kernel)
+    return seen.reshape(groups, rows, _size(seen.shape[1 + len(window.kernel) :]))
+
+
+def window_values(x: Array, window: Window) -> Array:
+    """(N, C, *S) -> (N, C, *K, *O): what is at each place of the kernel, in each window."""
     out = window.counts(x.shape[2:])
+    values = np.empty((x.shape[1], *window.kernel, *out, x.shape[0]), dtype=x.dtype)
     x = np.ascontiguousarray(batch_last(padded(x, window)))
-    columns = np.empty((channels, *window.kernel, *out, batch), dtype=x.dtype)
     for position, seen in places(window, out):
-        columns[(slice(None), *position)] = x[(slice(None), *seen)]
-    return columns.reshape(groups, channels // groups * _size(window.kernel), -1)
+        values[(slice(None), *position)] = x[(slice(None), *seen)]
+    return batch_first(values)
+
+
+def window_gather(c: Array, window: Window, shape: Any) -> Array:
+    """The adjoint of `window_values`: (N, C, *K, *O) -> (N, C, *S) = shape."""
+    return _gathered(batch_last(c), window, c.shape[2 + len(window.kernel) :], shape)
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -135,8 +146,13 @@ def convolve_input(c: Array, weight: Array, window: Window, groups: int, shape: 
     seen_by = (factors.swapaxes(1, 2) @ values).reshape(
         shape[1], *window.kernel, *c.shape[2:], shape[0]
     )
+    return _gathered(seen_by, window, c.shape[2:], shape)
+
+
+def _gathered(seen_by: Array, window: Window, out: tuple[int, ...], shape: Any) -> Array:
+    """(C, *K, *O, N) -> (N, C, *S) = shape: each value to the place that it was seen at."""
     x = padded_zeros(window, shape, seen_by.dtype)
-    for position, seen in places(window, c.shape[2:]):
+    for position, seen in places(window, out):
         batch_last(x)[(slice(None), *seen)] += seen_by[(slice(None), *position)]
     return x[inside(window, shape)]
 
@@ -209,6 +225,23 @@ def window_spread(c: Array, window: Window, shape: Any) -> Array:
     for _, seen in places(window, c.shape[2:]):
         x[(..., *seen)] += c
     return x[inside(window, shape)]
+
+
+def resample(x: Array, taps: Taps, axis: int) -> Array:
+    """Along one axis, each new element a weighted sum of a few old ones."""
+    if x.shape[axis] == 0:
+        return np.zeros([*x.shape[:axis], len(taps.places[0]), *x.shape[axis:][1:]], dtype=x.dtype)
+    # NumPy's `take` would first copy an array that is in another order in memory.
+    order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
+    x, axis = x.transpose(order), order.index(axis % x.ndim)
+    across = (-1,) + (1,) * (x.ndim - axis - 1)
+    y: Array = None
+    for seen, weights in zip(taps.places, taps.weights, strict=True):
+        part = np.take(x, np.asarray(seen, dtype=np.intp), axis=axis)
+        if any(w != 1 for w in weights):
+            part *= np.asarray(weights, dtype=x.dtype).reshape(across)
+        y = part if y is None else np.add(y, part, out=y)
+    return y.transpose([order.index(a) for a in range(x.ndim)])
 
 
 def lowest(dtype: Any) -> Any:
