@@ -280,7 +280,7 @@ def cross_entropy(
         if counted is None:
             losses = ops.softmax_cross_entropy(input, classes)
             return _reduced("cross_entropy", losses, reduction)
-    log_probabilities = ops.log_softmax(input, 1 if len(input.shape) > 1 else 0)
+    log_probabilities = ops.log_softmax(input, _class_axis(input))
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return hard
@@ -292,13 +292,10 @@ def cross_entropy(
 def _soft_cross_entropy(
     input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
 ) -> Any:
-    axis = 1 if len(input.shape) > 1 else 0
-    classes = input.shape[axis]
+    axis = _class_axis(input)
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
-    terms = ops.log_softmax(input, axis) * target
-    if weight is not None:
-        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(input.shape) - axis - 1))
+        target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
+    terms = _weighted(ops.log_softmax(input, axis) * target, weight)
     return _reduced("cross_entropy", -ops.sum(terms, axis), reduction)
 
 
@@ -306,12 +303,9 @@ def _uniform_loss(
     log_probabilities: Any, target: Any, weight: Any, ignore_index: int, reduction: str
 ) -> Any:
     """The loss against all classes alike, which label smoothing mixes in."""
-    axis = 1 if len(log_probabilities.shape) > 1 else 0
+    axis = _class_axis(log_probabilities)
     classes, counted = _classes("cross_entropy", log_probabilities, target, ignore_index)
-    terms = log_probabilities
-    if weight is not None:
-        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(terms.shape) - axis - 1))
-    losses = -ops.sum(terms, axis) / log_probabilities.shape[axis]
+    losses = -ops.sum(_weighted(log_probabilities, weight), axis) / log_probabilities.shape[axis]
     shares = _shares(weight, classes, counted, losses)
     if counted is not None:
         losses = ops.where(counted, losses, 0.0)
@@ -332,7 +326,7 @@ def nll_loss(
 
 def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     classes, counted = _classes(name, x, target, ignore_index)
-    axis = 1 if len(x.shape) > 1 else 0
+    axis = _class_axis(x)
     library = array_library(classes)
     places = [
         library.reshape(library.arange(n), (-1,) + (1,) * (len(classes.shape) - i - 1))
@@ -355,6 +349,18 @@ def _shares(weight: Any, classes: Any, counted: Any, losses: Any) -> Any:
     return shares if counted is None else ops.where(counted, shares, 0.0)
 
 
+def _class_axis(x: Any) -> int:
+    """Which axis of (N, C, ...) or (C,) has the classes."""
+    return 1 if len(x.shape) > 1 else 0
+
+
+def _weighted(x: Any, weight: Any) -> Any:
+    """x times one number for each class, if there are weights."""
+    if weight is None:
+        return x
+    return x * ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - _class_axis(x) - 1))
+
+
 def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Checked class numbers, and which of them count (None: all of them)."""
     target = _plain(_as_array(target))
@@ -362,7 +368,7 @@ def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, An
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
     _check_whole(name, target)
-    counted, count = None, x.shape[1 if len(x.shape) > 1 else 0]
+    counted, count = None, x.shape[_class_axis(x)]
     if target.size and ((target < 0) | (target >= count)).any():
         counted = target != ignore_index
         target = array_library(target).where(counted, target, 0)
