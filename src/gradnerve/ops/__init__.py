@@ -197,16 +197,20 @@ from gradnerve.ops.shape import (
     vstack,
 )
 from gradnerve.ops.window import (
+    Taps,
     Window,
     convolve,
     convolve_input,
     convolve_weight,
+    resample,
     window_argmax,
+    window_gather,
     window_max,
     window_pick,
     window_put,
     window_spread,
     window_sum,
+    window_values,
 )
 from gradnerve.tensor import Tensor
 
