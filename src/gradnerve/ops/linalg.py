@@ -355,7 +355,7 @@ def matrix_diagonal(x: Any, offset: int = 0) -> Any:
     >>> gn.linalg.diagonal(gn.Tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
     [1.0, 4.0]
     """
-    check_matrix(x)
+    check_matrix(x, "diagonal: ")
     return diagonal(x, offset, -2, -1)
 
 
