@@ -102,8 +102,8 @@ def _checked(mode: Any, given: dict[str, Any]) -> dict[str, Any]:
     if mode not in OPTIONS:
         raise ValueError(f"pad: mode {mode!r} is none of {', '.join(map(repr, OPTIONS))}")
     for name, value in given.items():
-        default = value is DEFAULTS[name] or (isinstance(value, (int, str)) and value == 0)
-        if name != OPTIONS[mode] and not default and value != DEFAULTS[name]:
+        simple = value is None or isinstance(value, (int, str))
+        if name != OPTIONS[mode] and not (simple and value == DEFAULTS[name]):
             raise ValueError(f"pad: mode {mode!r} does not take {name}")
     if given["reflect_type"] not in ("even", "odd"):
         raise ValueError(f"pad: reflect_type is 'even' or 'odd', not {given['reflect_type']!r}")

@@ -585,7 +585,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     axis = axis_index(axis, x, "repeat")
     n = x.shape[axis]
     counts = np.asarray(repeats)
-    if counts.dtype.kind not in "iu" and counts.size:
+    if not counts.size:
+        counts = counts.astype(np.int64)  # an empty list says nothing of a type
+    if counts.dtype.kind not in "iu":
         raise TypeError(f"repeat: repeats are whole numbers, got {counts.dtype}")
     if counts.size == 1 and counts.ndim < 2:
         times = int(counts.reshape(()))
