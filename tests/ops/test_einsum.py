@@ -190,12 +190,12 @@ def test_the_same_tensor_twice():
 
 
 def test_many_axes_use_up_the_letters():
-    x = rng.standard_normal((1,) * 20 + (2,))
+    x = rng.standard_normal((1,) * 19 + (2,))
     letters = string.ascii_letters[:32]
     y = rng.standard_normal((1,) * 31 + (2,))
     result = gn.einsum(f"...,{letters}->...", x, y)
     np.testing.assert_allclose(result, x * y.sum())
-    with pytest.raises(ValueError, match="too many axes"):
+    with pytest.raises(ValueError, match="more axes than letters"):
         gn.einsum(f"...,{string.ascii_letters[:40]}->...", x, rng.standard_normal((1,) * 40))
 
 

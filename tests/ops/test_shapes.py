@@ -101,6 +101,40 @@ def test_standard_functions(name, call):
         assert gn.gradcheck(by, tuple(arrays), order=2)
 
 
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(data=st.data(), shape=st.lists(st.integers(0, 3), max_size=4).map(tuple))
+def test_any_shape(data, shape):
+    """On arrays of any shape the functions give what array-api-strict gives."""
+    x = np.arange(float(np.prod(shape, dtype=int))).reshape(shape)
+    axis = st.integers(-len(shape), len(shape) - 1) if shape else st.none()
+    order = tuple(data.draw(st.permutations(range(len(shape)))))
+    few = st.integers(0, 3)
+    calls = {
+        "permute_dims": ((), {"axes": order}),
+        "moveaxis": ((order, tuple(data.draw(st.permutations(order)))), {}),
+        "roll": ((), {"shift": data.draw(st.integers(-5, 5)), "axis": data.draw(axis)}),
+        "flip": ((), {"axis": data.draw(axis)}),
+        "repeat": ((data.draw(few),), {"axis": data.draw(axis)}),
+        "tile": ((tuple(data.draw(st.lists(few, max_size=5))),), {}),
+        "expand_dims": ((), {"axis": data.draw(st.integers(-len(shape) - 1, len(shape)))}),
+        "broadcast_to": ((), {"shape": (data.draw(few), *shape)}),
+    }
+    if shape:
+        calls["unstack"] = ((), {"axis": data.draw(axis)})
+    for name, (args, options) in calls.items():
+        expected = getattr(strict, name)(strict.asarray(x), *args, **options)
+        if isinstance(expected, tuple):
+            expected = tuple(map(np.asarray, expected))
+        leaf = gn.Tensor(x, requires_grad=True)
+        got = getattr(gn, name)(leaf, *args, **options)
+        agree(got, expected)
+        parts = got if isinstance(got, tuple) else (got,)
+        if parts:  # each element's gradient is the number of its copies
+            gn.concat(parts, axis=None).sum().backward()
+            copies = np.bincount(np.ravel(expected).astype(int), minlength=x.size)
+            np.testing.assert_allclose(leaf.grad.reshape(-1), copies)
+
+
 @pytest.mark.parametrize("axis", [0, 1, -1, None])
 def test_concat_and_stack(axis):
     arrays = [normal(2, 3), normal(2, 3)]
@@ -239,8 +273,8 @@ FAVOURITES = {  # the name: the shapes and further arguments
     "diagonal": [((2, 3),), ((2, 3, 4), 1, 2, 0)],
     "insert": [((4,), 1, 5.0), ((4,), [0, 4, 4], [1.0, 2.0, 3.0]), ((2, 3), 1, 7.0),
                ((2, 3), 1, [1.0, 2.0], 1), ((2, 3), -1, [1.0, 2.0, 3.0], 0),
-               ((4,), slice(1, 3), 2.0), ((2, 3), [2, 0], 7.0, 1), ((3,), [], []), ((3,), 2, [1.0, 2.0, 3.0]),
-               ((2, 3), [1], [[1.0], [2.0]], 1)],
+               ((4,), slice(1, 3), 2.0), ((2, 3), [2, 0], 7.0, 1), ((3,), [], []),
+               ((3,), 2, [1.0, 2.0, 3.0]), ((2, 3), [1], [[1.0], [2.0]], 1)],
     "delete": [((4,), 1), ((4,), [0, -1]), ((2, 5), slice(None, None, 2), 1), ((3,), []),
                ((9,), [0, 2, 4, 6, 8]), ((20,), list(range(0, 20, 2))), ((2, 3), 1),
                ((3,), [0, 1, 2]), ((3,), np.array([True, False, True])), ((2, 3), -1, -1)],

@@ -94,7 +94,7 @@ from gradnerve.ops.network import (
     softmax,
     softmax_cross_entropy,
 )
-from gradnerve.ops.pad import pad
+from gradnerve.ops.pad import extend, fold_margins, pad
 from gradnerve.ops.random import manual_seed
 from gradnerve.ops.reduce import (
     all,
@@ -149,6 +149,7 @@ from gradnerve.ops.shape import (
     split,
     squeeze,
     stack,
+    sum_runs,
     swapaxes,
     tile,
     tril,

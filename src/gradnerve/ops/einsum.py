@@ -171,7 +171,10 @@ def _labelled(terms: Terms, result: str | None, shapes: Shapes) -> tuple[list[st
                 f"{i} has {len(shape)}: its shape is {shape}"
             )
         if extra > len(free):
-            raise ValueError(f"einsum: with operand {i}, of shape {shape}, there are too many axes")
+            raise ValueError(
+                f"einsum: with operand {i}, of shape {shape}, there are more axes than letters, "
+                f"of which there are {len(LETTERS)}"
+            )
         letters = "".join(free[:extra][::-1])  # counted from the last, as broadcasting does
         hidden = max(hidden, letters, key=len)
         inputs.append(term.replace("...", letters))
