@@ -48,7 +48,8 @@ def sum_runs(x: Array, counts: Array, axis: int) -> Array:
     out = np.zeros((*x.shape[:axis], len(counts), *x.shape[axis + 1 :]), dtype=x.dtype)
     if not x.size:
         return out
-    starts, before = np.cumsum(counts) - counts, (slice(None),) * axis
+    before: Any = (slice(None),) * axis
+    starts = np.cumsum(counts) - counts
     if counts.max() > 32:
         some = np.flatnonzero(counts)  # an empty run would get the sum of the next
         out[(*before, some)] = np.add.reduceat(x, starts[some], axis)
