@@ -4,6 +4,7 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+from gradnerve.graph import together
 from gradnerve.ops import random
 from gradnerve.ops.diagonal import (
     diag,
@@ -44,6 +45,7 @@ from gradnerve.ops.elementwise import (
     greater,
     greater_equal,
     hypot,
+    identity,
     imag,
     isfinite,
     isinf,
@@ -85,6 +87,7 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
+from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
 from gradnerve.ops.index import getitem, scatter_add
 from gradnerve.ops.linalg import matmul
 from gradnerve.ops.network import (
@@ -171,6 +174,29 @@ from gradnerve.ops.window import (
     window_sum,
 )
 from gradnerve.tensor import Tensor
+
+# isort: split
+from gradnerve.ops.index import (
+    gather,
+    index_add,
+    last_written,
+    put_along_axis,
+    scatter,
+    setitem,
+    take,
+    take_along_axis,
+)
+from gradnerve.ops.reduce import (
+    average,
+    count_nonzero,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanstd,
+    nansum,
+    nanvar,
+    ptp,
+)
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
 # step between they are quicker, and their errors know what PyTorch calls an argument.
