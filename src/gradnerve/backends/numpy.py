@@ -41,6 +41,44 @@ def pad(x: Array, margins: Any, mode: str, **options: Any) -> Array:
     return np.pad(x, margins, mode, **options)  # type: ignore[call-overload]
 
 
+def repeat(x: Array, counts: Array, axis: int) -> Array:
+    """Each element along an axis as many times as `counts` says."""
+    return np.repeat(x, counts, axis)
+
+
+def sum_runs(x: Array, counts: Array, axis: int) -> Array:
+    """The sums of runs of neighbours along an axis, of these lengths."""
+    out = np.zeros((*x.shape[:axis], len(counts), *x.shape[axis + 1 :]), dtype=x.dtype)
+    if not x.size:
+        return out
+    before: Any = (slice(None),) * axis
+    starts = np.cumsum(counts) - counts
+    if counts.max() > 32:
+        some = np.flatnonzero(counts)  # an empty run would get the sum of the next
+        out[(*before, some)] = np.add.reduceat(x, starts[some], axis)
+        return out
+    for i in range(counts.max()):  # add up all first elements, all second ones, ...: much quicker
+        some = np.flatnonzero(counts > i)
+        out[(*before, some)] += x[(*before, starts[some] + i)]
+    return out
+
+
+def extend(x: Array, before: Sequence[int], after: Sequence[int], axis: int) -> Array:
+    """x between copies of its elements at some places of an axis."""
+    return np.concatenate([x.take(before, axis), x, x.take(after, axis)], axis)
+
+
+def fold_margins(x: Array, before: Sequence[int], after: Sequence[int], axis: int) -> Array:
+    """The margins of an axis, added to the elements that they were copies of."""
+    x = np.moveaxis(x, axis, 0)
+    end = len(x) - len(after)
+    out = x[len(before) : end].copy("K")
+    for places, margin in ((before, x[: len(before)]), (after, x[end:])):
+        for place, values in zip(places, margin, strict=True):
+            out[place] += values
+    return np.moveaxis(out, 0, axis)
+
+
 def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
     """The diagonal of the plane of two axes, along a new last axis: a view."""
     return np.diagonal(x, offset, axis1, axis2)
@@ -110,8 +148,10 @@ def _matrices(x: Array, batch: int, rows: int) -> Array:
     """x with its axes after the first `batch` made two: those of the rows, and the others."""
     lengths = x.shape[: batch + rows], x.shape[batch + rows :]
     x = x.reshape(*x.shape[:batch], _size(lengths[0][batch:]), _size(lengths[1]))
-    # The library for matrix products (BLAS) takes rows or columns that lie together in memory.
-    return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
+    # The library for matrix products (BLAS) takes rows, or columns, that lie one after another.
+    (m, n), (down, right), step = x.shape[-2:], x.strides[-2:], x.itemsize
+    by_rows, by_columns = right == step and down >= n * step, down == step and right >= m * step
+    return x if by_rows or by_columns else np.ascontiguousarray(x)
 
 
 BASIC = (int, np.integer, slice, type(None), type(...))

@@ -133,7 +133,7 @@ from gradnerve.ops.network import (
     softmax,
     softmax_cross_entropy,
 )
-from gradnerve.ops.pad import pad
+from gradnerve.ops.pad import extend, fold_margins, pad
 from gradnerve.ops.random import manual_seed
 from gradnerve.ops.reduce import (
     all,
@@ -188,6 +188,7 @@ from gradnerve.ops.shape import (
     split,
     squeeze,
     stack,
+    sum_runs,
     swapaxes,
     tile,
     tril,
