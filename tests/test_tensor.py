@@ -426,9 +426,7 @@ def test_indexing_by_tensors():
 
 def test_index_errors():
     x = leaf(np.ones((2, 3)))
-    with pytest.raises(
-        IndexError, match=r"getitem: index 5 is out of range for axis 0, which has length 2"
-    ):
+    with pytest.raises(IndexError, match="getitem: index 5 is out of range for axis 0"):
         x[5]
     with pytest.raises(IndexError, match="3 indices for an array of shape"):
         x[0, 0, 0]

@@ -199,15 +199,16 @@ def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
     place. Of many numbers a product with a sparse matrix that has one 1 in each column is quicker.
     """
     count, width = values.shape
-    if width > 1 and values.size > 8192 and values.dtype.char in "fdFD":
+    dtype = values.dtype
+    if width > 1 and values.size > 8192 and dtype.char in "fdFD" and dtype.isnative:
         from scipy.sparse import csc_array
 
-        entries = (np.ones(count, dtype=values.dtype), rows, np.arange(count + 1))
+        entries = (np.ones(count, dtype=dtype), rows, np.arange(count + 1))
         out = csc_array(entries, shape=(_size(shape) // width, count)) @ values
         return out if out.shape == shape else out.reshape(shape)
     if width != 1:
         rows = (rows[:, None] * width + np.arange(width)).reshape(-1)
-    out = np.zeros(shape, dtype=values.dtype)
+    out = np.zeros(shape, dtype=dtype)
     np.add.at(out.reshape(-1), rows, values.reshape(-1))
     return out
 
@@ -247,6 +248,62 @@ def masked(x: Array, keep: Array, zero: Any = 0.0) -> Array:
         return np.where(keep, x, zero)  # of which the dtype may be another
     bits = x.view(f"i{x.dtype.itemsize}")
     return (bits & np.negative(keep.view(np.int8))).view(x.dtype)
+
+
+# --- Scans and sorting ----------------------------------------------------------------------------
+
+
+def cumsum(x: Array, axis: int | None, dtype: Any) -> Array:
+    """Running sums."""
+    return np.cumsum(x, axis=axis, dtype=dtype)
+
+
+def cumprod(x: Array, axis: int | None, dtype: Any) -> Array:
+    """Running products."""
+    return np.cumprod(x, axis=axis, dtype=dtype)
+
+
+def logcumsumexp(x: Array, axis: int) -> Array:
+    """Running log Σ eˣ."""
+    return np.logaddexp.accumulate(x, axis=axis)
+
+
+def cumulative_argmax(x: Array, axis: int) -> Array:
+    """Where the running maximum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.maximum.accumulate(x, axis=axis), axis)
+
+
+def cumulative_argmin(x: Array, axis: int) -> Array:
+    """Where the running minimum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.minimum.accumulate(x, axis=axis), axis)
+
+
+def _last_reached(x: Array, extreme: Array, axis: int) -> Array:
+    places = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
+    reached = (x == extreme) | np.isnan(x)
+    return np.maximum.accumulate(np.where(reached, places, 0), axis=axis)
+
+
+def argtopk(x: Array, k: int, axis: int, largest: bool) -> Array:
+    """The indices of the k greatest or smallest, in that order; which of equal ones, is open."""
+    x = np.moveaxis(x, axis, -1)
+    n = x.shape[-1]
+    if 0 < k < n:
+        chosen = slice(n - k, n) if largest else slice(k)
+        found = np.argpartition(x, n - k if largest else k - 1, axis=-1)[..., chosen]
+        found = np.sort(found, axis=-1)
+    else:
+        found = np.broadcast_to(np.arange(k), (*x.shape[:-1], k))
+    values = np.take_along_axis(x, found, -1)[..., :: -1 if largest else 1]
+    order = np.argsort(values, axis=-1, stable=True)
+    if largest:
+        order = k - 1 - order[..., ::-1]
+    return np.moveaxis(np.take_along_axis(found, order, -1), -1, axis)
+
+
+def isin(x1: Array, x2: Array, invert: bool) -> Array:
+    """Whether elements of x1 are among those of x2."""
+    return np.isin(x1, x2, invert=invert)
 
 
 # --- Windows --------------------------------------------------------------------------------------

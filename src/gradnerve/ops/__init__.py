@@ -237,6 +237,35 @@ from gradnerve.ops.reduce import (
     nanvar,
     ptp,
 )
+from gradnerve.ops.scan import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_argmax,
+    cumulative_argmin,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    logcumsumexp,
+    trapezoid,
+)
+from gradnerve.ops.sort import (
+    argsort,
+    argtopk,
+    isin,
+    median,
+    nonzero,
+    percentile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
 # step between they are quicker, and their errors know what PyTorch calls an argument.
