@@ -126,6 +126,10 @@ ROWS = {
     "xlog1py": binary("xlog1py", normal, positive, reference=scipy.special.xlog1py),
     "entr": scipys("entr", positive),
     "logit": scipys("logit", share),
+    "logsigmoid": Row(
+        [S(normal(*shape)) for shape in UNARY], scipy.special.log_expit,
+        lambda t, x: t.nn.functional.logsigmoid(x),
+    ),
 }  # fmt: skip
 
 ROWS["betaln"].torch = lambda t, x1, x2: (

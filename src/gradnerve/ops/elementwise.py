@@ -304,14 +304,14 @@ def logaddexp(x1, x2):
     return array_library(x1, x2).logaddexp(x1, x2)
 
 
-@logaddexp.rule("x1", r"\bar x_1 = \bar y / (1 + e^{x_2 - x_1})")
-def _(ct, x1, x2):
-    return ct * sigmoid(x1 - x2)
+@logaddexp.rule("x1", r"\bar x_1 = \bar y\,e^{x_1 - y}")
+def _(ct, y, x1):
+    return ct * exp(x1 - y)
 
 
-@logaddexp.rule("x2", r"\bar x_2 = \bar y / (1 + e^{x_1 - x_2})")
-def _(ct, x1, x2):
-    return ct * sigmoid(x2 - x1)
+@logaddexp.rule("x2", r"\bar x_2 = \bar y\,e^{x_2 - y}")
+def _(ct, y, x2):
+    return ct * exp(x2 - y)
 
 
 @operator

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradnerve.backends import as_array, is_complex, kernels
+from gradnerve.backends import array_library, as_array, is_complex, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import (
     exp,
@@ -21,7 +21,6 @@ from gradnerve.ops.elementwise import (
     isnan,
     log,
     log1p,
-    logaddexp,
     multiply,
     negative,
     pow,
@@ -60,14 +59,14 @@ def logaddexp2(x1, x2):
     return kernels(x1, x2).logaddexp2(x1, x2)
 
 
-@logaddexp2.rule("x1", r"\bar x_1 = \bar y / (1 + 2^{x_2 - x_1})")
-def _(ct, x1, x2):
-    return ct * sigmoid((x1 - x2) * LN2)
+@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,2^{x_1 - y}")
+def _(ct, y, x1):
+    return ct * exp2(x1 - y)
 
 
-@logaddexp2.rule("x2", r"\bar x_2 = \bar y / (1 + 2^{x_1 - x_2})")
-def _(ct, x1, x2):
-    return ct * sigmoid((x2 - x1) * LN2)
+@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,2^{x_2 - y}")
+def _(ct, y, x2):
+    return ct * exp2(x2 - y)
 
 
 @operator
@@ -492,6 +491,17 @@ def _(ct, x):
     return ct / (x * (1 - x))
 
 
+@operator
+def logsigmoid(x):
+    """log(sigmoid(x)), exact where sigmoid(x) is nearly 0 or 1."""
+    return -array_library(x).logaddexp(-x, 0.0)
+
+
+@logsigmoid.rule("x", r"\bar x = \bar y / (1 + e^x)")
+def _(ct, x):
+    return ct * sigmoid(-x)
+
+
 # --- Under other names, and of the above ----------------------------------------------------------
 
 expit = sigmoid  # SciPy's name
@@ -505,14 +515,4 @@ def softplus(x: Any) -> Any:
     >>> print(softplus(np.array([-1000.0, 0.0, 1000.0])).tolist())
     [0.0, 0.6931471805599453, 1000.0]
     """
-    return logaddexp(x, 0.0)
-
-
-def logsigmoid(x: Any) -> Any:
-    """log(sigmoid(x)), exact where sigmoid(x) is nearly 0 or 1.
-
-    >>> import numpy as np
-    >>> print(logsigmoid(np.array([-1000.0, 0.0])).tolist())
-    [-1000.0, -0.6931471805599453]
-    """
-    return negative(logaddexp(negative(x), 0.0))
+    return negative(logsigmoid(negative(x)))
