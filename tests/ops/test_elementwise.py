@@ -12,67 +12,22 @@ import gradnerve as gn
 inf, nan = math.inf, math.nan
 
 ONE = [
-    "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atanh",
-    "ceil",
-    "conj",
-    "cos",
-    "cosh",
-    "exp",
-    "expm1",
-    "floor",
-    "imag",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "negative",
-    "positive",
-    "real",
-    "reciprocal",
-    "round",
-    "sign",
-    "signbit",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "tan",
-    "tanh",
-    "trunc",
-]
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atanh", "ceil", "conj", "cos", "cosh",
+    "exp", "expm1", "floor", "imag", "isfinite", "isinf", "isnan", "log", "log1p", "log2",
+    "log10", "negative", "positive", "real", "reciprocal", "round", "sign", "signbit", "sin",
+    "sinh", "sqrt", "square", "tan", "tanh", "trunc",
+]  # fmt: skip
 TWO = [
-    "add",
-    "atan2",
-    "copysign",
-    "divide",
-    "equal",
-    "floor_divide",
-    "greater",
-    "greater_equal",
-    "hypot",
-    "less",
-    "less_equal",
-    "logaddexp",
-    "maximum",
-    "minimum",
-    "multiply",
-    "nextafter",
-    "not_equal",
-    "pow",
-    "remainder",
-    "subtract",
-]
-WHOLE = ["bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor"]
-TRUTH = ["bitwise_invert", "clip", "logical_and", "logical_not", "logical_or", "logical_xor"]
+    "add", "atan2", "copysign", "divide", "equal", "floor_divide", "greater", "greater_equal",
+    "hypot", "less", "less_equal", "logaddexp", "maximum", "minimum", "multiply", "nextafter",
+    "not_equal", "pow", "remainder", "subtract",
+]  # fmt: skip
+WHOLE = [
+    "bitwise_and", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+]  # fmt: skip
+TRUTH = [
+    "bitwise_invert", "clip", "logical_and", "logical_not", "logical_or", "logical_xor",
+]  # fmt: skip
 
 NUMBERS = np.array([0.0, -0.0, 1.0, -1.0, 2.0, -3.0, 0.5, 1e300, 5e-324, inf, -inf, nan])
 PAIRS = np.array(list(itertools.product(NUMBERS, NUMBERS))).T
@@ -137,34 +92,13 @@ def test_special_cases_of_complex_numbers_are_numpys(name):
     np.testing.assert_array_equal(getattr(gn, name)(x), expected)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
-)
+@pytest.mark.parametrize("dtype", [f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)])
 def test_whole_numbers_stay_whole(dtype, strict):
     x, y = np.array([0, 1, 5, 100], dtype=dtype), np.array([1, 2, 3, 2], dtype=dtype)
     of_strict = [strict.asarray(a) for a in (x, y)]
-    for name in (
-        "abs",
-        "ceil",
-        "floor",
-        "negative",
-        "positive",
-        "round",
-        "sign",
-        "square",
-        "trunc",
-    ):
+    for name in ("abs", "ceil", "floor", "negative", "positive", "round", "sign", "trunc"):
         same(getattr(gn, name)(x), getattr(strict, name)(of_strict[0]))
-    for name in (
-        *WHOLE,
-        "add",
-        "floor_divide",
-        "maximum",
-        "minimum",
-        "multiply",
-        "pow",
-        "remainder",
-    ):
+    for name in (*WHOLE, "floor_divide", "maximum", "minimum", "multiply", "pow", "remainder"):
         same(getattr(gn, name)(x % 7, y), getattr(strict, name)(of_strict[0] % 7, of_strict[1]))
 
 
@@ -188,10 +122,8 @@ def test_whole_numbers_to_a_negative_power():
     assert gn.pow(gn.Tensor([2.0, 4.0]), -1).data.tolist() == [0.5, 0.25]
 
 
-@pytest.mark.parametrize("name", ["hypot", "logaddexp", "atan2", "maximum", "copysign"])
+@pytest.mark.parametrize("name", ["hypot", "logaddexp", "atan2", "copysign", "nextafter"])
 def test_not_for_complex_numbers(name):
-    if name == "maximum":  # NumPy orders them by their real part; the standard does not say
-        return
     with pytest.raises(TypeError, match=f"^{name}: "):
         getattr(gn, name)(gn.Tensor([1j]), 1.0)
 
@@ -202,7 +134,8 @@ def test_not_for_complex_numbers(name):
 def test_relu_lets_nan_through_both_ways(torch):
     for x in ([nan, 1.0, -1.0, 0.0], [nan]):
         same_as_torch(torch, gn.relu, torch.relu, x)
-    _, (found,) = gradients(lambda x: gn.relu(gn.sqrt(x)), [-1.0, 4.0])
+    with np.errstate(invalid="ignore"):
+        _, (found,) = gradients(lambda x: gn.relu(gn.sqrt(x)), [-1.0, 4.0])
     np.testing.assert_array_equal(found, [nan, 0.25])
 
 
