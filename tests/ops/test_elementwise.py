@@ -213,3 +213,18 @@ def test_shifts():
     assert gn.bitwise_right_shift(x, gn.Tensor([0, 1, 1])).data.tolist() == [1, 1, -2]
     with pytest.raises(TypeError, match=r"^bitwise_left_shift: "):
         gn.bitwise_left_shift(gn.Tensor([1.0]), 1)
+
+
+def test_numbers_alone():
+    assert (gn.real(2.0), gn.imag(2.0), gn.conj(1 - 2j), gn.imag(1 - 2j)) == (2, 0, 1 + 2j, -2)
+    assert gn.sigmoid(0.0) == 0.5
+
+
+def test_sigmoid_of_complex_numbers(torch):
+    z = np.array([1 + 2j, -3 - 0.5j])
+    leaf, peer = gn.Tensor(z, requires_grad=True), torch.tensor(z, requires_grad=True)
+    y, expected = gn.sigmoid(leaf), torch.sigmoid(peer)
+    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-13)
+    y.backward(z)
+    (gradient,) = torch.autograd.grad(expected, peer, torch.tensor(z))
+    np.testing.assert_allclose(leaf.grad, gradient.resolve_conj().numpy(), rtol=1e-13)

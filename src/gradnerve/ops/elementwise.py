@@ -318,8 +318,9 @@ def _(ct, y, x2):
 def sigmoid(x):
     """The logistic function, 1 / (1 + e⁻ˣ), without overflow."""
     library = array_library(x)
-    small = library.exp(-library.abs(x))
-    return library.where(x >= 0, 1.0, small) / (1.0 + small)
+    if is_complex(x):
+        return 1.0 / (1.0 + library.exp(-x))
+    return library.exp(library.minimum(x, 0.0)) / (1.0 + library.exp(-library.abs(x)))
 
 
 @sigmoid.rule("x", r"\bar x = \bar y\,y\,(1 - y)")
