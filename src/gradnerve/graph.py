@@ -278,7 +278,8 @@ def flow(
     checks = watch
 
     while queue:
-        tensor, ct, _ = reached.pop(heappop(queue))
+        here = heappop(queue)
+        tensor, ct, _ = reached.pop(here)
         record = tensor._record
         if type(record) is not tuple:
             if record is not None:
@@ -307,7 +308,9 @@ def flow(
             y, ct = _filled(tensor, ct, as_tensors)
         elif as_tensors:
             y = tensor
-        seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
+        if as_tensors:
+            args = values = as_they_were(args, values, here)
+        seen = [ct, y, None, *values]  # what a rule can name
         rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
         for position, rule, first, second in rules:
             parent = args[position]
@@ -325,6 +328,11 @@ def flow(
                 checks.passed_back(tensor, op, parent, share)
 
             number = parent._number
+            if number < here:  # it has been written to since: what it was before is meant
+                parent = as_it_was(parent, here)
+                if parent is None or not parent._requires_grad:
+                    continue
+                number = parent._number
             known = reached.get(number)
             if known is None:
                 reached[number] = [parent, share, False]
@@ -430,6 +438,60 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return gradient_of(seed)
+
+
+# --- Writing: `x[key] = value`, `x += y` ----------------------------------------------------------
+
+# A tensor that is written to takes the place in the graph of the write's result: it gets that
+# result's record and number. What it was before goes to a hidden tensor, an argument of the write.
+# Other tensors' records still hold the tensor itself. Those that were computed before the write
+# have a higher number than it has now, and so backward knows that they mean what it was before.
+
+
+def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
+    """Make a tensor the result of `op(what it was before, *args)`."""
+    before = new(Tensor)
+    before._data, before._grad, before.name = tensor._data, tensor._grad, tensor.name
+    before._requires_grad, before._record = tensor._requires_grad, tensor._record
+    if tensor._requires_grad:
+        before._number = tensor._number
+    result = op(before, *(before if arg is tensor else arg for arg in args))
+
+    if not hasattr(tensor, "_written"):
+        tensor._written = []
+    number = before._number if before._requires_grad else 1  # of none that is in the graph
+    tensor._written.append((number, ref(before)))
+    tensor._data, tensor._grad = result._data, None
+    tensor._requires_grad, tensor._record = True, result._record
+    tensor._number = result._number
+    if watch is not None:
+        watch.moved(before)
+        watch.moved(tensor)
+
+
+def as_it_was(tensor: Tensor, number: int) -> Tensor | None:
+    """What a tensor was when the one of this number was computed from it.
+
+    None if it did not require grad then, and is gone.
+    """
+    if not tensor._requires_grad or tensor._number > number:
+        return tensor
+    for then, link in reversed(getattr(tensor, "_written", ())):
+        if then > number:
+            before = link()
+            if before is None and then <= 0:
+                raise errors.GraphFreed(errors.WRITTEN_AND_FREED)
+            return before
+    return tensor  # a leaf that requires grad only since then
+
+
+def as_they_were(args: Sequence[Any], values: Sequence[Any], number: int) -> Sequence[Any]:
+    """The arguments of a record, as they were when the tensor of this number was computed."""
+    for i, arg in enumerate(args):
+        if isinstance(arg, Tensor) and arg._requires_grad and arg._number < number:
+            before = as_it_was(arg, number)
+            args = (*args[:i], values[i] if before is None else before, *args[i + 1 :])
+    return args
 
 
 # --- What stands in place of a record -------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph
-from gradnerve.backends import array_library, as_array
+from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import Array, Cut, Freed
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
 
@@ -36,9 +36,10 @@ class Tensor:
     """
 
     # A leaf is made by the user; its _record is None. The result of an operator is recorded: its
-    # _record is (operator, arguments, values), and its _number is lower than its parents'.
+    # _record is (operator, arguments, values), and its _number is lower than its parents'. A tensor
+    # that was written to while it was recorded has _written: what it was before (`graph.become`).
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "name",
+        "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "_written", "name",
     )  # fmt: skip
 
     _data: Any
@@ -46,6 +47,7 @@ class Tensor:
     _number: int
     _record: Any
     _requires_grad: bool
+    _written: list[Any]
     name: str | None
 
     def __init__(
@@ -117,7 +119,8 @@ class Tensor:
         """The tensors that this one was computed from. After backward, those somebody holds."""
         record = self._record
         if type(record) is tuple:
-            return set(graph.parents(record))
+            then = (graph.as_it_was(parent, self._number) for parent in graph.parents(record))
+            return {parent for parent in then if parent is not None}
         if type(record) is Freed:
             return {parent for parent in (link() for link in record.parents) if parent is not None}
         return set()
@@ -353,6 +356,18 @@ class Tensor:
     def __or__(self, other: Any) -> Tensor:
         return ops.bitwise_or(self, other)
 
+    def __lshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
+
     def __ror__(self, other: Any) -> Tensor:
         return ops.bitwise_or(other, self)
 
@@ -362,43 +377,95 @@ class Tensor:
     def __rxor__(self, other: Any) -> Tensor:
         return ops.bitwise_xor(other, self)
 
+    # --- Writing ----------------------------------------------------------------------------------
+
+    # In the graph a write is an operator like any other, and this object stands for its result from
+    # then on: gradients flow to what it was before, and to the value. What was computed from it
+    # earlier, views like x[0] included, keeps its value and its gradient. Outside of the graph, and
+    # under no_grad(), a write goes into the array itself, as in NumPy.
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = _plain_key(key)
+        if self._is_recorded("x[key] = value", value):
+            graph.become(self, ops.setitem, key, value)
+        else:
+            self._put(key, value)
+
+    def _update(self, symbol: str, op: Any, other: Any) -> Tensor:
+        """`x += other` and its like."""
+        if self._is_recorded(symbol, other):
+            graph.become(self, lambda x, other: x._checked(symbol, op(x, other)), other)
+        else:
+            self._put(..., self._checked(symbol, op(self, other)))
+        return self
+
+    def _is_recorded(self, symbol: str, value: Any) -> bool:
+        """Whether a write of this value is part of the graph. RuntimeError where it must not be."""
+        is_result = self._requires_grad and type(self._record) is tuple
+        if not graph.recording.get():
+            if is_result:
+                raise RuntimeError(errors.WRITE_TO_RESULT.format(symbol))
+            return False
+        if self._requires_grad and self._record is None:
+            raise RuntimeError(errors.write_to_leaf(symbol))
+        return self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+
+    def _checked(self, symbol: str, result: Tensor) -> Tensor:
+        """The result of an in-place operator, in this tensor's shape and dtype; or an error."""
+        if result.shape != self.shape:
+            raise ValueError(errors.write_shape(symbol, result.shape, self.shape))
+        library = array_library(self._data)
+        if not library.isdtype(self.dtype, _kinds_from(library, result.dtype)):
+            raise TypeError(errors.write_dtype(symbol, result.dtype, self.dtype))
+        return result if result.dtype == self.dtype else ops.astype(result, self.dtype)
+
+    def _put(self, key: Any, value: Any) -> None:
+        """Write into the array itself."""
+        value = value._data if isinstance(value, Tensor) else value
+        try:
+            self._data = kernels(self._data).write(self._data, key, value)
+        except Exception as error:
+            names = ("x", "key", "value")
+            raise errors.explained(error, "setitem", names, (self, key, value)) from None
+
     def __iadd__(self, other: Any) -> Tensor:
-        return self._write("+=", ops.add(self, other))
+        return self._update("+=", ops.add, other)
 
     def __isub__(self, other: Any) -> Tensor:
-        return self._write("-=", ops.subtract(self, other))
+        return self._update("-=", ops.subtract, other)
 
     def __imul__(self, other: Any) -> Tensor:
-        return self._write("*=", ops.multiply(self, other))
+        return self._update("*=", ops.multiply, other)
 
     def __itruediv__(self, other: Any) -> Tensor:
-        return self._write("/=", ops.divide(self, other))
+        return self._update("/=", ops.divide, other)
 
     def __ifloordiv__(self, other: Any) -> Tensor:
-        return self._write("//=", ops.floor_divide(self, other))
+        return self._update("//=", ops.floor_divide, other)
 
     def __imod__(self, other: Any) -> Tensor:
-        return self._write("%=", ops.remainder(self, other))
+        return self._update("%=", ops.remainder, other)
 
     def __ipow__(self, other: Any) -> Tensor:
-        return self._write("**=", ops.pow(self, other))
+        return self._update("**=", ops.pow, other)
 
     def __imatmul__(self, other: Any) -> Tensor:
-        return self._write("@=", ops.matmul(self, other))
+        return self._update("@=", ops.matmul, other)
 
-    def _write(self, operator: str, result: Tensor) -> Tensor:
-        """`w -= ...`: into this tensor's array where nothing is recorded, else a new tensor."""
-        if not result._requires_grad:
-            if result.shape != self.shape:
-                raise ValueError(errors.write_shape(operator, result.shape, self.shape))
-            library = array_library(self._data)
-            if not library.isdtype(self.dtype, _kinds_from(library, result.dtype)):
-                raise TypeError(errors.write_dtype(operator, result.dtype, self.dtype))
-            self._data[...] = library.astype(result._data, self.dtype)
-            return self
-        if self._requires_grad and self._record is None:
-            raise RuntimeError(errors.write_to_leaf(operator))
-        return result
+    def __iand__(self, other: Any) -> Tensor:
+        return self._update("&=", ops.bitwise_and, other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self._update("|=", ops.bitwise_or, other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self._update("^=", ops.bitwise_xor, other)
+
+    def __ilshift__(self, other: Any) -> Tensor:
+        return self._update("<<=", ops.bitwise_left_shift, other)
+
+    def __irshift__(self, other: Any) -> Tensor:
+        return self._update(">>=", ops.bitwise_right_shift, other)
 
     # --- Comparison is by element; hash is by identity --------------------------------------------
 
@@ -568,7 +635,7 @@ def _plain_key(key: Any) -> Any:
 
 def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     """The kinds of dtype that can hold values of this one: its own and the larger ones."""
-    kinds = ("bool", "integral", "real floating", "complex floating")
+    kinds = ("bool", "unsigned integer", "signed integer", "real floating", "complex floating")
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
 
 

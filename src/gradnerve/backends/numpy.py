@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradnerve import errors
+
 if TYPE_CHECKING:
     from gradnerve.ops.window import Window
 
@@ -47,6 +49,31 @@ def scatter_add(x: Array, key: Any, shape: tuple[int, ...]) -> Array:
     else:
         out[key] = x  # a basic key names each place once
     return out
+
+
+def write(x: Array, key: Any, value: Any) -> Array:
+    """x with `value` at x[key]: x itself, or a copy of it where x is read-only."""
+    given = value if hasattr(value, "dtype") else np.asarray(value)
+    if "biufc".index(given.dtype.kind) > "biufc".index(x.dtype.kind) and not (
+        given.dtype.kind in "iu" and x.dtype.kind in "iu"
+    ):
+        raise TypeError(errors.write_dtype("x[key] = value", given.dtype, x.dtype))
+    if not x.flags.writeable:
+        x = np.copy(x, order="K")
+    try:
+        x[key] = value
+    except ValueError:
+        raise ValueError(errors.write_shape_of_value(given.shape, x[key].shape)) from None
+    return x
+
+
+def last_written(x: Array, key: Any) -> Array:
+    """For each element of x[key], whether no later one is at the same place of x."""
+    places = np.arange(x.size).reshape(x.shape)[key]
+    order = np.arange(places.size).reshape(places.shape)
+    last = np.zeros(x.size, dtype=order.dtype)
+    last[places] = order
+    return np.asarray(last[places] == order)
 
 
 def masked(x: Array, keep: Array, zero: Any = 0.0) -> Array:

@@ -75,7 +75,7 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
-from gradnerve.ops.index import getitem, scatter_add
+from gradnerve.ops.index import getitem, last_written, scatter_add, setitem
 from gradnerve.ops.linalg import matmul
 from gradnerve.ops.network import (
     layer_norm,
