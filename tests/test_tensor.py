@@ -292,7 +292,7 @@ def test_in_place_on_a_result_is_a_part_of_the_graph():
     assert h.grad.tolist() == [1.0, 1.0], "of the value that it has now"
 
 
-@pytest.mark.parametrize("op", IN_PLACE + [operator.ipow], ids=lambda op: op.__name__)
+@pytest.mark.parametrize("op", [*IN_PLACE, operator.ipow], ids=lambda op: op.__name__)
 def test_in_place_on_a_result_has_the_gradient_of_the_operator(op):
     def f(x):
         h = x * 1.5
@@ -547,7 +547,7 @@ def test_bad_writes_change_nothing():
             x[0] = np.array([1, 2])
         with pytest.raises(ValueError, match=r"shape \(3,\) does not fit into x\[key\].*\(2,\)"):
             x[x.data > 3] = np.array([1, 2, 3])
-        with pytest.raises(IndexError, match="setitem: .*out of bounds"):
+        with pytest.raises(IndexError, match=r"setitem: .*out of bounds"):
             x[5] = 1
         with pytest.raises(TypeError, match=r"cannot write a result of complex128 into a tensor"):
             x[0] = 1j

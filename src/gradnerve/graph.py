@@ -43,6 +43,9 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
+written = False
+"""Whether a tensor in a graph was ever written to (`become`)."""
+
 new = object.__new__  # makes a Tensor without asking its __init__
 
 watch: Any = None
@@ -308,9 +311,9 @@ def flow(
             y, ct = _filled(tensor, ct, as_tensors)
         elif as_tensors:
             y = tensor
-        if as_tensors:
-            args = values = as_they_were(args, values, here)
-        seen = [ct, y, None, *values]  # what a rule can name
+        if as_tensors and written:
+            args = as_they_were(args, values, here)
+        seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
         rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
         for position, rule, first, second in rules:
             parent = args[position]
@@ -450,6 +453,8 @@ def _seed(root: Tensor, gradient: Any) -> Array:
 
 def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
     """Make a tensor the result of `op(what it was before, *args)`."""
+    global written
+    written = True
     before = new(Tensor)
     before._data, before._grad, before.name = tensor._data, tensor._grad, tensor.name
     before._requires_grad, before._record = tensor._requires_grad, tensor._record

@@ -1,7 +1,7 @@
 """Sample inputs for writing at an index."""
 
 import numpy as np
-from samples import KEYS, S, Row, complex_normal, has_peer, normal, plain
+from samples import KEYS, Row, S, complex_normal, has_peer, normal, plain
 
 
 def numpy_setitem(x, key, value):
