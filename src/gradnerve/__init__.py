@@ -13,5 +13,6 @@ from gradnerve.check import gradcheck
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
 from gradnerve.ops import *
+from gradnerve.ops.dtypes import __array_api_version__, __array_namespace_info__
 
 __version__ = "0.3.0.dev0"

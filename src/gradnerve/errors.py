@@ -304,6 +304,14 @@ def attached(what: str) -> str:
     )
 
 
+def no_such_device(device: Any) -> str:
+    return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+
+
+def no_such_standard(version: Any, known: Sequence[str]) -> str:
+    return f"array API version {version!r}: there are {', '.join(known)}"
+
+
 def ambiguous_truth(shape: tuple[int, ...]) -> str:
     return f"a tensor of shape {shape} is not simply true or false: write .any() or .all()"
 

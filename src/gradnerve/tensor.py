@@ -6,6 +6,7 @@ how cotangents flow back. `ops/elementwise.py` is the third: the operators, each
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +15,14 @@ import numpy as np
 from gradnerve import errors, graph
 from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import Array, Cut, Freed
+from gradnerve.methods import ArrayMethods
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
 
+STANDARDS = ("2021.12", "2022.12", "2023.12", "2024.12")
+"""The versions of the Array API standard of which this is an array."""
 
-class Tensor:
+
+class Tensor(ArrayMethods):
     """An array of numbers that can tell how a result depends on it.
 
     >>> x = Tensor([2.0], requires_grad=True)
@@ -195,11 +200,27 @@ class Tensor:
             raise RuntimeError(errors.attached("Making a NumPy array of it"))
         return np.asarray(self._data, dtype=dtype, copy=copy)
 
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        """GradNerve, as the Array API standard asks it of an array."""
+        if api_version is not None and api_version not in STANDARDS:
+            raise ValueError(errors.no_such_standard(api_version, STANDARDS))
+        return sys.modules["gradnerve"]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self._requires_grad:
+            raise BufferError(errors.attached("DLPack"))
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self._data.__dlpack_device__()
+
     # NumPy's arrays leave `array + tensor` to the tensor.
     __array_ufunc__ = None
 
-    def item(self) -> Any:
-        """The value of a tensor with one element, as a Python number."""
+    def item(self, *index: int) -> Any:
+        """The value of a tensor with one element, or of one at an index, as a Python number."""
+        if index:
+            return self._data.item(*index)
         if self._data.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
         return self._data.item()
@@ -213,6 +234,9 @@ class Tensor:
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __index__(self) -> int:
         return self._data.__index__()
@@ -241,6 +265,17 @@ class Tensor:
     def size(self) -> int:
         """The number of elements."""
         return self._data.size
+
+    @property
+    def device(self) -> Any:
+        """Where the elements are: "cpu" for NumPy's arrays."""
+        return self._data.device
+
+    def to_device(self, device: Any, stream: Any = None) -> Tensor:
+        """This tensor, on a device; see `device`."""
+        if stream is not None or device != self.device:
+            raise ValueError(errors.no_such_device(device))
+        return self
 
     def __len__(self) -> int:
         if not self.shape:
@@ -489,124 +524,10 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # --- Elementwise functions --------------------------------------------------------------------
-
-    def exp(self) -> Tensor:
-        """e to the power of each element."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm of each element."""
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root of each element."""
-        return ops.sqrt(self)
-
-    def abs(self) -> Tensor:
-        """Absolute value of each element."""
-        return ops.abs(self)
-
-    def tanh(self) -> Tensor:
-        """Hyperbolic tangent of each element."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + e⁻ˣ) of each element."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        """Each element, or 0 where it is negative."""
-        return ops.relu(self)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Each element, moved into [min, max]."""
-        return ops.clip(self, min, max)
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The same values in another dtype."""
-        return ops.astype(self, dtype)
-
-    # --- Reductions: over all elements, or over `axis` (a number or several) ----------------------
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The sum of the elements."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean of the elements."""
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The greatest element."""
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The smallest element."""
-        return ops.min(self, axis, keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The product of the elements."""
-        return ops.prod(self, axis, keepdims)
-
-    def var(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-        """The mean squared distance from the mean (divided by n - correction)."""
-        return ops.var(self, axis, correction, keepdims)
-
-    def std(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-        """The square root of `var`."""
-        return ops.std(self, axis, correction, keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the greatest element."""
-        return ops.argmax(self, axis, keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the smallest element."""
-        return ops.argmin(self, axis, keepdims)
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Whether any element is true."""
-        return ops.any(self, axis, keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Whether all elements are true."""
-        return ops.all(self, axis, keepdims)
-
-    # --- Shape and place --------------------------------------------------------------------------
+    # --- Reading at an index ---------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Tensor:
         return ops.getitem(self, _plain_key(key))
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape: `reshape(2, 3)` or `reshape((2, 3))`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def flatten(self) -> Tensor:
-        """The same elements along one axis."""
-        return ops.reshape(self, (-1,))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order, as NumPy: reversed, or in the order given."""
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            axes = axes[0] or ()
-        return ops.permute_dims(self, tuple(axes) or tuple(range(self.ndim))[::-1])
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Without the axes of length 1: all of them, or those given."""
-        if axis is None:
-            axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        return ops.squeeze(self, axis)
-
-    @property
-    def T(self) -> Tensor:
-        """The axes in reverse order."""
-        return self.transpose()
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes swapped: the transpose of each matrix."""
-        return ops.matrix_transpose(self)
 
 
 def _checked_array(data: Any, dtype: Any) -> Array:

@@ -4,7 +4,50 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+import sys
+
+from gradnerve import methods
 from gradnerve.ops import random
+from gradnerve.ops.creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from gradnerve.ops.dtypes import (
+    bool,
+    can_cast,
+    complex64,
+    complex128,
+    e,
+    finfo,
+    float32,
+    float64,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    result_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
 from gradnerve.ops.elementwise import (
     abs,
     acos,
@@ -54,7 +97,6 @@ from gradnerve.ops.elementwise import (
     multiply,
     negative,
     not_equal,
-    ones_like,
     positive,
     pow,
     real,
@@ -73,7 +115,6 @@ from gradnerve.ops.elementwise import (
     tanh,
     trunc,
     where,
-    zeros_like,
 )
 from gradnerve.ops.index import getitem, last_written, scatter_add, setitem
 from gradnerve.ops.linalg import matmul
@@ -147,3 +188,5 @@ for _method, _operator in {
     "std": std,
 }.items():
     setattr(Tensor, _method, _operator)
+
+methods.library = sys.modules[__name__]
