@@ -774,6 +774,107 @@ def test_shapes():
         x.squeeze(1)
 
 
+X = np.array([[1.5, -0.7, 2.0], [0.3, 1.1, 0.9]])
+
+NUMPYS = [  # calls that have to give what NumPy's arrays give
+    lambda x: x.reshape(3, 2, order="F"), lambda x: x.reshape((-1, 2), order="F"),
+    lambda x: x.reshape((6,), order="C"), lambda x: x.ravel(), lambda x: x.ravel(order="F"),
+    lambda x: x.flatten("F"), lambda x: x.flatten(), lambda x: x.swapaxes(0, -1),
+    lambda x: x.transpose(1, 0), lambda x: (x * 1.1).round(), lambda x: (x * 1.234567).round(2),
+    lambda x: (x * 123.4).round(decimals=-1), lambda x: x.conj(), lambda x: x.conjugate(),
+    lambda x: x.real, lambda x: x.imag, lambda x: x.copy(), lambda x: x.copy(order="C"),
+    lambda x: x.ptp() if hasattr(x, "ptp") else np.ptp(x), lambda x: x.dot(x.T),
+    lambda x: x.dot(x[0]), lambda x: x.dot(2.0), lambda x: x[0].dot(x[1]),
+    lambda x: x.astype("float32"), lambda x: x.astype("float64", copy=False), lambda x: x.any(),
+    lambda x: x.all(axis=0), lambda x: x.argmax(), lambda x: x.argmin(axis=1), lambda x: x.T,
+    lambda x: x.clip(0.0, 1.0), lambda x: x.squeeze(),
+]  # fmt: skip
+
+# These need a function that another file brings.
+NUMPYS_BY_FUNCTION = {
+    "cumulative_sum": [lambda x: x.cumsum(), lambda x: x.cumsum(axis=1), lambda x: x.cumsum(0)],
+    "cumulative_prod": [lambda x: x.cumprod(), lambda x: x.cumprod(axis=1)],
+    "argsort": [lambda x: x.argsort(), lambda x: x.argsort(axis=0), lambda x: x.argsort(None)],
+    "take": [lambda x: x.take(np.array([0, 5])), lambda x: x.take(np.array([0, 2]), axis=1)],
+    "repeat": [lambda x: x.repeat(2), lambda x: x.repeat(2, axis=0)],
+    "nonzero": [lambda x: x.nonzero()[1], lambda x: x[x.nonzero()]],
+    "tensordot": [lambda x: x.dot(np.ones((2, 3, 2)))],
+    "linalg.diagonal": [
+        lambda x: x.diagonal(), lambda x: x.diagonal(offset=1), lambda x: x.trace(),
+        lambda x: x.trace(-1), lambda x: (x[None] * np.ones((2, 1, 1))).trace(0, 1, 2),
+        lambda x: (x[None] * np.ones((2, 1, 1))).diagonal(axis1=2, axis2=0),
+    ],
+}  # fmt: skip
+NUMPYS += [
+    call
+    for name, calls in NUMPYS_BY_FUNCTION.items()
+    for call in calls
+    if all(hasattr(gn.linalg if "." in name else gn, part) for part in name.split(".")[-1:])
+]
+
+
+@pytest.mark.parametrize("call", NUMPYS)
+def test_calls_of_numpys_methods(call):
+    expected = np.asarray(call(X))
+    result = call(Tensor(X))
+    assert type(result) is Tensor
+    assert result.dtype == expected.dtype
+    np.testing.assert_allclose(result.data, expected, rtol=1e-14)
+    if expected.dtype == np.float64:
+        assert gn.gradcheck(call, X, order=2)
+
+
+def test_memory():
+    t = Tensor(X)
+    assert (t.nbytes, t.itemsize, t.strides) == (X.nbytes, X.itemsize, X.strides)
+
+
+def test_item_at_an_index():
+    t = Tensor(X)
+    assert t.item(4) == X.item(4)
+    assert t.item(1, 2) == X.item(1, 2)
+
+
+def test_astype_without_a_copy():
+    t = Tensor(X)
+    assert t.astype(np.float64, copy=False) is t
+    assert t.astype(np.float64) is not t
+
+
+def test_fill():
+    t = Tensor(np.zeros((2, 3)))
+    t.fill(2)
+    assert (t.data == 2).all()
+    x = leaf(3.0)
+    t.fill(x)
+    t.sum().backward()
+    assert x.grad == 6.0
+
+
+@pytest.mark.skipif(not hasattr(gn, "sort"), reason="gn.sort is not there yet")
+def test_sort_is_in_place_as_numpys():
+    x = np.array([[3.0, 1.0, 2.0], [4.0, 6.0, 5.0]])
+    t = Tensor(x)
+    assert t.sort() is None
+    assert x.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+
+    def f(x):
+        y = x * 2
+        y.sort(axis=0)
+        return y * y
+
+    assert gn.gradcheck(f, np.array([[3.0, 1.0], [2.0, 4.0]]), order=2)
+    with pytest.raises(RuntimeError, match=r"sort\(\) would overwrite a leaf"):
+        leaf([1.0]).sort()
+
+
+def test_as_a_complex_number():
+    assert complex(Tensor(1.5)) == 1.5
+    assert complex(Tensor([1 + 2j])) == 1 + 2j
+    with pytest.raises(TypeError):
+        float(Tensor(1 + 2j))
+
+
 def test_a_method_that_does_not_exist():
     with pytest.raises(AttributeError):
         leaf(1.0).nonsense()

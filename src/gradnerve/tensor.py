@@ -206,10 +206,15 @@ class Tensor(ArrayMethods):
             raise ValueError(errors.no_such_standard(api_version, STANDARDS))
         return sys.modules["gradnerve"]
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:  # fmt: skip
         if self._requires_grad:
             raise BufferError(errors.attached("DLPack"))
-        return self._data.__dlpack__(**options)
+        return self._data.__dlpack__(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        )
 
     def __dlpack_device__(self) -> tuple[Any, int]:
         return self._data.__dlpack_device__()

@@ -43,6 +43,9 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
                 )
             return astype(obj, dtype)
         return copied(obj) if copy else obj
+    if dtype is None and copy is None:
+        return Tensor(obj)
+    Tensor(obj)  # an error for what is no array of numbers
     return Tensor(array_library(obj).asarray(obj, dtype=dtype, copy=copy))
 
 
