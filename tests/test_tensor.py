@@ -1,8 +1,10 @@
 """The Tensor: what it holds, its operators and methods, and how it looks."""
 
 import copy
+import gc
 import operator
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -490,6 +492,42 @@ def test_a_recurrence_in_place():
         return y
 
     assert gn.gradcheck(f, np.array([0.3, 0.2]), order=2)
+
+
+def in_place_recurrence(x):
+    y = Tensor(np.zeros(3))
+    y[0] = (y * x).sum()  # of what y was, a constant
+    for i in range(1, 3):
+        y[i] = y[i - 1] * 2
+        y[i] += y[i]
+    y *= y.sum()
+    return y
+
+
+def test_writes_make_no_cycles():
+    x = leaf([1.0, 2.0, 3.0])
+    gc.disable()
+    try:
+        for backward in (False, True):
+            y = in_place_recurrence(x)
+            if backward:
+                y.sum().backward()
+            link = weakref.ref(y)
+            del y
+            assert link() is None, "freed by reference counting alone"
+    finally:
+        gc.enable()
+    assert gn.gradcheck(in_place_recurrence, np.array([1.0, 2.0, 3.0]), order=2)
+
+
+def test_many_writes():
+    """A chain of writes, as long as any other, in time proportional to its length."""
+    x = leaf(2.0)
+    y = Tensor(np.ones(2))
+    for _ in range(20_000):
+        y[0] = y[1] * x
+    y.sum().backward()
+    assert x.grad == 1.0
 
 
 def test_backward_by_hand_across_a_write():

@@ -461,6 +461,7 @@ def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
     if tensor._requires_grad:
         before._number = tensor._number
     result = op(before, *(before if arg is tensor else arg for arg in args))
+    _lead_to(before, tensor, args)
 
     if not hasattr(tensor, "_written"):
         tensor._written = []
@@ -472,6 +473,28 @@ def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
     if watch is not None:
         watch.moved(before)
         watch.moved(tensor)
+
+
+def _lead_to(before: Tensor, tensor: Tensor, values: Sequence[Any]) -> None:
+    """What is written may have been computed from the tensor: it shall lead to what that was.
+
+    Otherwise the tensor would lead back to itself, and would not be freed when nobody holds it. A
+    value that was computed before an earlier write is not looked at: this is not about gradients.
+    """
+    stack = list(values)
+    seen = set()
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Tensor) or type(node._record) is not tuple:
+            continue
+        number = node._number
+        if number in seen or (before._requires_grad and number > before._number):
+            continue
+        seen.add(number)
+        op, args, arrays = node._record
+        if any(arg is tensor for arg in args):
+            node._record = op, tuple(before if arg is tensor else arg for arg in args), arrays
+        stack.extend(node._record[1])
 
 
 def as_it_was(tensor: Tensor, number: int) -> Tensor | None:
