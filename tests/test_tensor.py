@@ -8,9 +8,11 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gradnerve as gn
-from gradnerve import Tensor
+from gradnerve import Tensor, graph
 from gradnerve.nn import Parameter
 
 
@@ -494,6 +496,66 @@ def test_a_recurrence_in_place():
     assert gn.gradcheck(f, np.array([0.3, 0.2]), order=2)
 
 
+def run(program, x, write, update):
+    """A list of tensors, computed from x by the steps of a program: see `programs`."""
+    tensors = [x * 1.5, x.exp(), 0.0 * x + np.array([0.5, -1.0, 2.0])]
+    for kind, i, j, key in program:
+        i, j = i % len(tensors), j % len(tensors)
+        if kind == "new":
+            tensors.append(gn.sin(tensors[i]) * tensors[j])
+        elif kind == "part":
+            tensors.append(tensors[i][::-1] * tensors[j][0])
+        elif kind == "write":
+            tensors[i] = write(tensors[i], key, tensors[j][key] * 2.0)
+        else:
+            tensors[i] = update(tensors[i], tensors[j])
+    return tensors
+
+
+def write_in_place(t, key, value):
+    t[key] = value
+    return t
+
+
+def update_in_place(t, other):
+    t *= other
+    return t
+
+
+programs = st.lists(
+    st.tuples(
+        st.sampled_from(["new", "part", "write", "update"]), st.integers(0, 9), st.integers(0, 9),
+        st.sampled_from([0, 2, slice(1, None), [0, 0], [2, 0], np.array([True, False, True])]),
+    ),
+    max_size=9,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(programs, st.integers(0, 9))
+def test_writes_are_what_new_tensors_are(program, last):
+    """First and second derivatives of any program with writes are those of the same without."""
+    found = []
+    for write, update in ((write_in_place, update_in_place), (gn.setitem, gn.multiply)):
+        x = leaf([0.3, -0.7, 1.1])
+        tensors = run(program, x, write, update)
+        weights = [Tensor(np.arange(3.0) + k) for k in range(len(tensors))]
+        root = (tensors[last % len(tensors)] * x).sum()
+        root.backward(retain_graph=True)
+        first = x.grad.copy()
+        total = sum((t * w).sum() for t, w in zip(tensors, weights, strict=True))
+        flowed = graph.flow(total, Tensor(np.ones(())), as_tensors=True, stops=[x])
+        (gradient,) = [ct for tensor, ct in flowed if tensor is x]
+        x.zero_grad()
+        (gradient * gradient).sum().backward(retain_graph=True)
+        second = x.grad.copy()
+        x.zero_grad()
+        total.backward()
+        found.append([first, second, gradient.data, x.grad, *(t.data for t in tensors)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
 def in_place_recurrence(x):
     y = Tensor(np.zeros(3))
     y[0] = (y * x).sum()  # of what y was, a constant
@@ -576,6 +638,16 @@ def test_debug_mode_knows_writes():
         y.data[0] = 7.0
         with pytest.raises(gn.errors.ChangedInPlace, match=r"y\.data\[0\] = 7\.0"):
             kept.sum().backward()
+
+
+def test_debug_mode_finds_a_plain_tensor_that_was_written_to_after_use():
+    with gn.debug_mode():
+        x = leaf([1.0, 2.0])
+        h = Tensor(np.ones(2))
+        y = x * h
+        h[0] = 5.0
+        with pytest.raises(gn.errors.ChangedInPlace, match=r"h\[0\] = 5\.0"):
+            y.sum().backward()
 
 
 def test_bad_writes_change_nothing():
