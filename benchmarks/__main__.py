@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import chain, cnn, imports, memory, mlp, report, timing
+from benchmarks import chain, cnn, derivatives, imports, memory, mlp, report, timing
 from benchmarks.libraries import installed, with_unguarded
 
 DOCS_NAME = "docs/benchmarks.md"
 DOCS = Path(__file__).parent.parent / DOCS_NAME
-STEPS = {"chain": chain, "mlp": mlp, "cnn": cnn}
+STEPS = {
+    "chain": chain, "mlp": mlp, "cnn": cnn,
+    "attention": derivatives.ATTENTION, "cumsum": derivatives.CUMSUM, "sort": derivatives.SORT,
+    "embedding": derivatives.EMBEDDING, "solve": derivatives.SOLVE,
+    "cholesky": derivatives.CHOLESKY, "hessian": derivatives.HESSIAN,
+}  # fmt: skip
 
 
 def main():
@@ -39,7 +44,7 @@ def main():
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    every = [*STEPS, "memory", "import"]
+    every = [*STEPS, "checkpoint", "memory", "import"]
     parser.add_argument("--rounds", type=int, default=40, help="turns of each library")
     parser.add_argument("--quick", action="store_true", help="two short rounds: does it run?")
     some = {"nargs": "+", "choices": every, "default": every, "metavar": "NAME"}
@@ -58,6 +63,8 @@ def measure(name, libraries, options):
     print(f"... {name}", file=sys.stderr, flush=True)
     if name == "memory":
         return memory_rows(libraries, batch=64 if options.quick else memory.BATCH)
+    if name == "checkpoint":
+        return checkpoint_lines(options)
     if name == "import":
         times = imports.in_turns(libraries, rounds=max(1, options.rounds // 4))
         return [report.Row(imports.TITLE, "ms", {n: 1e3 * t for n, t in times.items()})]
@@ -71,9 +78,19 @@ def measure(name, libraries, options):
     return [report.Row(workload.TITLE, "µs", {n: 1e6 * t for n, t in times.items()})]
 
 
+def checkpoint_lines(options):
+    """No row, as there is no other library in it: a line of its own."""
+    times, peaks = derivatives.checkpoint_costs(max(2, options.rounds // 2))
+    print(
+        f"A checkpoint around each 4 of 24 layers: {times['again'] / times['kept']:.2f} times the "
+        f"time, {peaks['again'] / peaks['kept']:.2f} times the peak memory.\n"
+    )
+    return []
+
+
 def memory_rows(libraries, batch):
     """Peak memory, as the system sees it and as Python does."""
-    peaks = {name: memory.peak(name, batch) for name in libraries}
+    peaks = {name: memory.peak(name, batch) for name in libraries if name in mlp.VERSIONS}
     resident = {name: np.array([peak[0]]) for name, peak in peaks.items()}
     traced = {name: np.array([peak[1]]) for name, peak in peaks.items() if peak[1] is not None}
     title = memory.TITLE.format(batch)

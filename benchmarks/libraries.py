@@ -10,6 +10,7 @@ TITLES = {
     "autograd": "autograd",
     "mygrad": "MyGrad",
     "unguarded": "MyGrad unguarded",
+    "jax": "JAX",
     "numpy": "NumPy by hand",
 }
 

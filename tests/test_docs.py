@@ -2,6 +2,7 @@
 
 import contextlib
 import doctest
+import importlib.util
 import io
 import re
 from pathlib import Path
@@ -35,3 +36,11 @@ def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}: missing"
+
+
+def test_the_operator_table_is_that_of_the_registry():
+    spec = importlib.util.spec_from_file_location("table", ROOT / "tools/make_operator_table.py")
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    written = (ROOT / "docs/operators.md").read_text(encoding="utf-8")
+    assert written == table.page(), "run `python tools/make_operator_table.py`"

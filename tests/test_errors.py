@@ -116,8 +116,12 @@ def test_plain_arrays_get_the_same_words():
 
 
 def test_an_operator_inside_an_operator_is_explained_once():
-    text = says(ValueError, lambda: gn.stack([ones(2, 3), ones(2, 2)]))
-    assert text.count("concat:") == 1
+    @gn.operator
+    def twice_matmul(x1, x2):
+        return gn.matmul(gn.matmul(x1, x2), x2)
+
+    text = says(ValueError, lambda: twice_matmul(ones(2, 3), ones(2, 2)))
+    assert text.startswith("matmul: (2, 3) @ (2, 2) do not fit") and "twice" not in text
 
 
 # --- Layers ---------------------------------------------------------------------------------------
@@ -375,7 +379,7 @@ def test_an_optimiser_of_something_else():
 ARGUMENTS = [
     (
         lambda: gn.sum(ones(2), dim=0),
-        "sum(x, axis, keepdims) has no argument 'dim'. Here it is called 'axis'.",
+        "sum(x, axis, keepdims, dtype) has no argument 'dim'. Here it is called 'axis'.",
     ),
     (
         lambda: gn.mean(ones(2), keepdim=True),
@@ -388,16 +392,16 @@ ARGUMENTS = [
     ),
     (
         lambda: gn.sum(ones(2), axs=0),
-        "sum(x, axis, keepdims) has no argument 'axs'. Did you mean 'axis'?",
+        "sum(x, axis, keepdims, dtype) has no argument 'axs'. Did you mean 'axis'?",
     ),
     (lambda: gn.exp(ones(2), what=0), "exp() got an unexpected keyword argument 'what'"),
     (lambda: gn.add(ones(2), x1=1), "add() got multiple values for argument 'x1'"),
     (lambda: gn.add(ones(2)), "add() missing 1 required positional argument: 'x2'"),
     (
         lambda: gn.sum(ones(2), x=1),
-        "sum(x, axis, keepdims) got 'x' twice: by position and by name",
+        "sum(x, axis, keepdims, dtype) got 'x' twice: by position and by name",
     ),
-    (lambda: gn.sum(), "sum(x, axis, keepdims) needs 'x'"),
+    (lambda: gn.sum(), "sum(x, axis, keepdims, dtype) needs 'x'"),
 ]
 
 
@@ -415,7 +419,7 @@ def test_methods_know_pytorchs_names_too(method):
 def test_an_axis_out_of_range():
     text = says(np.exceptions.AxisError, lambda: gn.mean(ones(2, 3, name="h"), axis=5))
     assert text == (
-        "mean: axis 5 is out of bounds for array of dimension 2\n"
+        "mean: there is no axis 5: the array has axes 0 to 1 (or -2 to -1)\n"
         "  x: float64 of shape (2, 3), named 'h'"
     )
 

@@ -48,6 +48,17 @@ def test_the_pair_differs_in_the_data_alone():
     assert different == ["y = np.array([[6], [8], [10]], dtype=np.float64)"]
 
 
+def test_minimize_with_scipy():
+    for line in run("minimize_with_scipy.py"):
+        assert line.endswith("minimum at [1. 1. 1. 1. 1. 1. 1. 1. 1. 1.]")
+
+
+def test_stiff_equation():
+    evaluations, after = run("stiff_equation.py")
+    assert int(evaluations.split()[2]) > 0, "the solver asked for the Jacobian"
+    assert after == "After 100,000 s: [0.017866 0.       0.982134], in all 1.000000"
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_every_example_runs(path):
     assert run(path.name), f"{path.name} prints nothing"

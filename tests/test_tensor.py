@@ -810,9 +810,11 @@ def test_indexing_by_tensors():
 
 def test_index_errors():
     x = leaf(np.ones((2, 3)))
-    with pytest.raises(IndexError, match=r"getitem.*out of bounds"):
+    with pytest.raises(
+        IndexError, match=r"getitem: index 5 is out of range for axis 0, which has length 2"
+    ):
         x[5]
-    with pytest.raises(IndexError, match="too many indices"):
+    with pytest.raises(IndexError, match="3 indices for an array of shape"):
         x[0, 0, 0]
     with pytest.raises(IndexError):
         x["a"]
@@ -909,17 +911,14 @@ NUMPYS_BY_FUNCTION = {
     "repeat": [lambda x: x.repeat(2), lambda x: x.repeat(2, axis=0)],
     "nonzero": [lambda x: x.nonzero()[1], lambda x: x[x.nonzero()]],
     "tensordot": [lambda x: x.dot(np.ones((2, 3, 2)))],
-    "linalg.diagonal": [
+    "diagonal": [
         lambda x: x.diagonal(), lambda x: x.diagonal(offset=1), lambda x: x.trace(),
         lambda x: x.trace(-1), lambda x: (x[None] * np.ones((2, 1, 1))).trace(0, 1, 2),
         lambda x: (x[None] * np.ones((2, 1, 1))).diagonal(axis1=2, axis2=0),
     ],
 }  # fmt: skip
 NUMPYS += [
-    call
-    for name, calls in NUMPYS_BY_FUNCTION.items()
-    for call in calls
-    if all(hasattr(gn.linalg if "." in name else gn, part) for part in name.split(".")[-1:])
+    call for name, calls in NUMPYS_BY_FUNCTION.items() for call in calls if hasattr(gn, name)
 ]
 
 
@@ -947,8 +946,8 @@ def test_item_at_an_index():
 
 def test_astype_without_a_copy():
     t = Tensor(X)
-    assert t.astype(np.float64, copy=False) is t
-    assert t.astype(np.float64) is not t
+    assert np.shares_memory(t.astype(np.float64, copy=False).data, t.data)
+    assert not np.shares_memory(t.astype(np.float64).data, t.data)
 
 
 def test_fill():

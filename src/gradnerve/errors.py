@@ -100,6 +100,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         if hasattr(arg, "shape") or isinstance(arg, (int, float))
     ]
     message = None
+    if isinstance(error, AxisError) and error.axis is not None:
+        error = AxisError(no_axis(error.axis, error.ndim))
     if isinstance(error, (ValueError, TypeError)) and len(args) == len(shapes) == 2:
         if name == "matmul":
             message = _matmul(shapes, args)
@@ -119,6 +121,13 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
+
+
+def no_axis(axis: int, ndim: int | None) -> str:
+    if not ndim:
+        return f"there is no axis {axis}: the array has no axes, it is a single number"
+    axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
+    return f"there is no axis {axis}: the array has {axes}"
 
 
 def describe(arg: Any) -> str:
@@ -176,6 +185,43 @@ def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
     elif len(a) > 1 and a[-2] == inner:
         message += f" Did you mean {first}.mT?"
     return message
+
+
+# --- Indexing -------------------------------------------------------------------------------------
+
+
+def out_of_range(index: int, axis: int, length: int) -> str:
+    if length == 0:
+        return f"index {index} is out of range for axis {axis}, which is empty"
+    return (
+        f"index {index} is out of range for axis {axis}, which has length {length}: "
+        f"write -{length} to {length - 1}"
+    )
+
+
+def too_many_indices(got: int, shape: tuple[int, ...]) -> str:
+    return f"{got} indices for an array of shape {shape}, which has {len(shape)} axes"
+
+
+def bad_mask(mask: tuple[int, ...], shape: tuple[int, ...], first: int) -> str:
+    axes = shape[first : first + len(mask)]
+    message = (
+        f"a mask of shape {mask} does not fit axes of shape {axes}: a mask has the shape of what "
+        "it chooses from"
+    )
+    if len(mask) == 1 and mask[0] in shape[first:]:
+        axis = shape.index(mask[0], first)
+        message += f". To choose along axis {axis}, write x[{':, ' * axis}mask]"
+    elif 1 in mask and len(mask) == len(shape):
+        message += "; gn.broadcast_to(mask, x.shape) repeats it along axes of length 1"
+    return message
+
+
+def bad_index(index: Any) -> str:
+    dtype = getattr(index, "dtype", None)
+    if dtype is not None:
+        return f"an index of dtype {dtype}: indices are integers or booleans; write .astype(int)"
+    return f"an index of type {type(index).__name__}: indices are integers, slices, None or arrays"
 
 
 # --- Defining an operator -------------------------------------------------------------------------
@@ -272,6 +318,89 @@ def no_gradient_yet(operator: str) -> str:
         "_backward() passes on this tensor's .grad, which is None: it is the result of "
         f"`{operator}`, and nothing has reached it. Start at the end: loss.grad = "
         "np.ones_like(loss.data), then call _backward() on each tensor, last made first."
+    )
+
+
+# --- Transforms -----------------------------------------------------------------------------------
+
+
+def not_differentiable(value: Any) -> str:
+    if hasattr(value, "dtype"):
+        return (
+            f"cannot differentiate by an argument of {value.dtype}: small changes, which a "
+            "derivative is about, exist only for floating point. Write 3.0, not 3; or leave the "
+            "argument out of argnums."
+        )
+    if isinstance(value, (bool, int)):
+        return (
+            f"cannot differentiate by {value!r}, which is no floating point number: write 3.0, "
+            "not 3; or leave the argument out of argnums"
+        )
+    return (
+        f"cannot differentiate by a {type(value).__name__}: arguments are numbers, arrays, "
+        "Tensors, Modules, and dicts, lists and tuples of them. Leave it out of argnums, or "
+        "close over it."
+    )
+
+
+def not_an_output(value: Any) -> str:
+    return f"the function returned {type(value).__name__}, not arrays or Tensors, or a tree of them"
+
+
+def not_one_number(out: Any) -> str:
+    if hasattr(out, "dtype"):
+        what = f"{out.dtype} of shape {tuple(out.shape)}"
+        hint = " Take .sum() or .mean(); for all derivatives use gn.jacobian."
+        if out.size == 1:
+            hint = " Take what is to be made small, such as gn.abs(z) or gn.real(z)."
+    else:
+        what = f"a {type(out).__name__}"
+        hint = " To hand more through, use has_aux=True; for several outputs use gn.vjp."
+    return f"a gradient is of one real number, but the function returned {what}.{hint}"
+
+
+def other_shape(what: str, got: Any, of: str, expected: Any) -> str:
+    return f"a {what} of shape {tuple(got)} for an {of} of shape {tuple(expected)}".replace(
+        "an primal", "a primal"
+    )
+
+
+def no_such_argument(n: int, count: int) -> str:
+    return f"argnums has {n}, but the function was called with {count} arguments (by position)"
+
+
+def too_large(shape: tuple[int, ...], dtype: Any, size: int, memory: int) -> str:
+    return (
+        f"this Jacobian would be {dtype} of shape {shape}: {size / 2**30:,.1f} GiB, and the "
+        f"machine has {memory / 2**30:,.1f} GiB. Use gn.vjp or gn.jvp for its products with "
+        "vectors."
+    )
+
+
+def fwd_gave(name: str, pair: Any) -> str:
+    return (
+        f"{name}: fwd is to return a pair, the value and the residuals, and returned "
+        f"{_what_was_returned(pair)}"
+    )
+
+
+def bwd_gave(name: str, count: int, given: Any) -> str:
+    return (
+        f"{name}: bwd is to return a tuple of {count} cotangents, one for each argument (None for "
+        f"one that has none), and returned {_what_was_returned(given)}"
+    )
+
+
+def _what_was_returned(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a {type(value).__name__} (a tuple of one is written `(ct,)`)"
+
+
+def closes_over(name: str) -> str:
+    return (
+        f"{name} closes over a tensor that requires grad, whose gradient its rule does not give: "
+        "hand it over as an argument"
     )
 
 

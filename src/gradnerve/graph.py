@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -237,6 +237,17 @@ def _(ct, outputs, index):
     return tuple(ct if i == index else None for i in range(count))
 
 
+@operator
+def together(*arrays):
+    """Several arrays as the outputs of one operator: where a walk begins at all of them."""
+    return arrays
+
+
+@together.rule("arrays", r"\bar x_i = \bar y_i")
+def _(ct):
+    return ct
+
+
 # --- Backward: cotangents flow back ---------------------------------------------------------------
 
 
@@ -254,19 +265,24 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
 
 def gradient_of(ct: Any) -> Any:
     """The gradient for a cotangent, and back: its conjugate, if it is complex."""
-    return as_array(operators.conj(ct)) if is_complex(ct) else ct
+    if not is_complex(ct):
+        return ct
+    conjugate = operators.conj(ct)
+    return conjugate if isinstance(conjugate, Tensor) else as_array(conjugate)
 
 
 def flow(
-    root: Tensor, ct: Any, *, free: bool = False, as_tensors: bool = False, stops: Any = ()
-) -> Iterator[tuple[Tensor, Any]]:
+    root: Tensor, ct: Any, *, free: bool = False, as_tensors: bool = False,
+    stops: Iterable[Tensor] = (), wanted: set[int] | None = None,
+) -> Iterator[tuple[Tensor, Any]]:  # fmt: skip
     """Walk back from `root`; yield each tensor that somebody can see, with its whole cotangent.
 
     The latest made is visited first (it has the lowest number), so each tensor comes after all that
     was computed from it, and its cotangent is complete by then. Cotangents belong to this walk, not
     to the tensors. `free` lets go of each record as soon as it has been used. `as_tensors` hands
     Tensors to the rules, not arrays: the walk is itself recorded, and can be differentiated. At the
-    tensors in `stops` the walk ends; they come last.
+    tensors in `stops` the walk ends; they come last. `wanted` are the numbers of all that it may
+    visit, if that is not everything.
     """
     # By its number: a tensor, its cotangent so far, and whether that is a sum which was made here
     # and can be added to in place.
@@ -319,6 +335,14 @@ def flow(
             parent = args[position]
             if not isinstance(parent, Tensor) or not parent._requires_grad:
                 continue
+            number = parent._number
+            if number < here:  # it has been written to since: what it was before is meant
+                parent = as_it_was(parent, here)
+                if parent is None or not parent._requires_grad:
+                    continue
+                number = parent._number
+            if wanted is not None and number not in wanted:
+                continue
             share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
             data = parent._data
             try:
@@ -330,12 +354,6 @@ def flow(
             if checks is not None:
                 checks.passed_back(tensor, op, parent, share)
 
-            number = parent._number
-            if number < here:  # it has been written to since: what it was before is meant
-                parent = as_it_was(parent, here)
-                if parent is None or not parent._requires_grad:
-                    continue
-                number = parent._number
             known = reached.get(number)
             if known is None:
                 reached[number] = [parent, share, False]
@@ -353,6 +371,36 @@ def flow(
     for stop, total, summed in reached.values():
         if total is not None:
             yield stop, total if summed or as_tensors else operators.copy(total)
+
+
+def paths(
+    roots: Iterable[Tensor], variables: Iterable[Tensor], since: int
+) -> tuple[set[int], list[Tensor]]:
+    """What leads from `variables` to `roots`; and the older tensors that have a part in them.
+
+    Returns the numbers of the tensors on those paths, and the tensors that were made before the
+    number `since` and are used on the way (those are where a function closes over something).
+    """
+    wanted = {variable._number for variable in variables}
+    found: dict[int, Record] = {}
+    older: dict[int, Tensor] = {}
+    stack = [root for root in roots if root._requires_grad]
+    while stack:
+        tensor = stack.pop()
+        number, record = tensor._number, tensor._record
+        if number in wanted or number in found:
+            continue
+        if number > since:
+            older[number] = tensor
+        elif type(record) is tuple:
+            found[number] = record
+            stack += requiring(record, number)
+        elif record is not None:
+            raise errors.GraphFreed(errors.freed(record))
+    for number in sorted(found, reverse=True):  # the first made come first
+        if any(arg._number in wanted for arg in requiring(found[number], number)):
+            wanted.add(number)
+    return wanted, list(older.values())
 
 
 def parents(record: Record) -> Iterator[Tensor]:
@@ -511,6 +559,12 @@ def as_it_was(tensor: Tensor, number: int) -> Tensor | None:
                 raise errors.GraphFreed(errors.WRITTEN_AND_FREED)
             return before
     return tensor  # a leaf that requires grad only since then
+
+
+def requiring(record: Record, number: int) -> list[Tensor]:
+    """What requires grad among the arguments of a record, as they were for the tensor's number."""
+    then = (as_it_was(arg, number) for arg in record[1] if isinstance(arg, Tensor))
+    return [arg for arg in then if arg is not None and arg._requires_grad]
 
 
 def as_they_were(args: Sequence[Any], values: Sequence[Any], number: int) -> Sequence[Any]:

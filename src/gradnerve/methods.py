@@ -83,9 +83,7 @@ class ArrayMethods:
 
     def astype(self, dtype: Any, copy: bool = True) -> Tensor:
         """The same values in another dtype; in the same one a copy, unless `copy=False`."""
-        if not copy and self._data.dtype == dtype:
-            return self  # type: ignore[return-value]
-        return library.astype(self, dtype)
+        return library.astype(self, dtype, copy)
 
     def copy(self, order: str = "C") -> Tensor:
         """A copy, which is part of the graph."""
@@ -139,7 +137,7 @@ class ArrayMethods:
 
     def ptp(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """The distance from the smallest to the greatest element."""
-        return library.max(self, axis, keepdims) - library.min(self, axis, keepdims)
+        return library.ptp(self, axis, keepdims)
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """The sums of all elements up to each one, along an axis (None: flattened first)."""
@@ -165,8 +163,7 @@ class ArrayMethods:
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
         """The diagonal of two axes, the `offset`-th above the main one, as a last axis."""
-        moved = library.moveaxis(self, (axis1, axis2), (-2, -1))
-        return library.linalg.diagonal(moved, offset=offset)
+        return library.diagonal(self, offset, axis1, axis2)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
         """The sum of the diagonal."""
@@ -189,13 +186,11 @@ class ArrayMethods:
 
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
         """The elements at some positions along an axis (None: flattened first)."""
-        x, axis = self._along(axis)
-        return library.take(x, indices, axis=axis)
+        return library.take(self, indices, axis)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
         """Each element so many times, along an axis (None: flattened first)."""
-        x, axis = self._along(axis)
-        return library.repeat(x, repeats, axis=axis)
+        return library.repeat(self, repeats, axis)
 
     def fill(self, value: Any) -> None:
         """Write one value everywhere."""
@@ -228,9 +223,7 @@ class ArrayMethods:
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
         """Two axes in each other's place."""
-        axes = list(range(self._data.ndim))
-        axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-        return library.permute_dims(self, tuple(axes))
+        return library.swapaxes(self, axis1, axis2)
 
     def transpose(self, *axes: Any) -> Tensor:
         """The axes in another order, as NumPy: reversed, or in the order given."""

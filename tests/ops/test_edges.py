@@ -417,11 +417,6 @@ def test_concat_of_two_dtypes_gives_each_its_own():
     assert (a.grad.dtype, b.grad.dtype) == (np.float32, np.float64)
 
 
-def test_pad_knows_only_constants():
-    with pytest.raises(ValueError, match="only 'constant' is supported"):
-        ops.pad(np.ones(2), 1, mode="reflect")
-
-
 # --- Random numbers -------------------------------------------------------------------------------
 
 

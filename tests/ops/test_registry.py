@@ -18,6 +18,8 @@ CASES = [
     for sample in row.samples
 ]
 DIFFERENTIABLE = [case for case in CASES if REGISTERED[case.values[0]].operator.differentiable]
+INTERNAL = ("output", "by_rule", "recomputed")  # of the graph, and of functions in custom.py
+FLOAT32_AND_64_ONLY: set[str] = set()
 SHORTEST = (("x",), ("x1", "x2"))
 EVERY = pytest.mark.parametrize(("name", "sample"), CASES)
 EVERY_DIFFERENTIABLE = pytest.mark.parametrize(("name", "sample"), DIFFERENTIABLE)
@@ -112,7 +114,7 @@ def test_has_docstring_and_formulas(name):
 
 @pytest.mark.parametrize("name", REGISTERED)
 def test_is_public_in_ops(name):
-    if name != "output":  # it belongs to the graph
+    if name not in INTERNAL:
         assert callable(getattr(ops, name)), f"gradnerve.ops lacks {name}"
         assert callable(getattr(gn, name)), f"gradnerve lacks {name}"
 
@@ -137,14 +139,14 @@ def test_value(name, sample):
 
 @EVERY
 def test_plain_arrays_give_the_same_plain_array(name, sample):
-    if name == "output":
+    if name in INTERNAL or name == "together":
         return
-    y = REGISTERED[name](*sample.args, **sample.options)
+    y = function(name)(*sample.args, **sample.options)
     assert isinstance(y, (np.ndarray, np.generic)), "plain arrays in, a plain array out"
     args, options = with_floats(sample, gn.Tensor)
     if not any(isinstance(a, gn.Tensor) for a in (*args, *options.values())):
         args[0] = gn.Tensor(args[0])
-    np.testing.assert_array_equal(y, REGISTERED[name](*args, **options).data)
+    np.testing.assert_array_equal(y, function(name)(*args, **options).data)
 
 
 @EVERY
@@ -256,6 +258,34 @@ def test_float32_stays(name, sample):
         np.testing.assert_allclose(gradient, g, rtol=5e-4, atol=2e-4)
 
 
+def half(x):
+    return x.astype(np.complex64 if x.dtype.kind == "c" else np.float16)
+
+
+def extended(x):
+    return x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
+
+
+# LAPACK, FFTs and SciPy's special functions have no such numbers.
+@EVERY_DIFFERENTIABLE
+@pytest.mark.parametrize("convert", [half, extended])
+def test_other_precisions_stay_where_numpy_has_them(name, sample, convert):
+    args, options = with_floats(sample, convert)
+    try:
+        ROWS[name].value(*args, **options)
+    except TypeError:
+        return
+    if name in FLOAT32_AND_64_ONLY:
+        return
+    with np.errstate(all="ignore"):
+        _, _, gradients = evaluated(function(name), sample, convert)
+    _, _, exact = evaluated(function(name), sample, np.copy)
+    for gradient, g in zip(gradients, exact, strict=True):
+        assert gradient.dtype == convert(g).dtype, "a gradient has the dtype of its data"
+        if convert is extended:
+            np.testing.assert_allclose(gradient, g, rtol=1e-9, atol=1e-10)
+
+
 def every_other(x):
     """The same values as a view that skips every second place of a larger array."""
     larger = np.full(tuple(2 * n for n in x.shape), np.nan, dtype=x.dtype)
@@ -274,6 +304,10 @@ def fortran(x):
     return np.array(x, order="F")
 
 
+def big_endian(x):
+    return np.asarray(x.astype(x.dtype.newbyteorder(">")))
+
+
 def read_only(x):
     x = np.copy(x)
     x.setflags(write=False)
@@ -283,7 +317,7 @@ def read_only(x):
 @EVERY_DIFFERENTIABLE
 def test_layout_in_memory_does_not_matter(name, sample):
     expected, _, gradients = evaluated(function(name), sample, np.copy)
-    for layout in (every_other, backwards, fortran, read_only):
+    for layout in (every_other, backwards, fortran, read_only, big_endian):
         y, _, found = evaluated(function(name), sample, layout)
         np.testing.assert_allclose(y, expected, 1e-13, 1e-14, err_msg=layout.__name__)
         for a, b in zip(found, gradients, strict=True):

@@ -10,6 +10,7 @@ transposed in memory.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,139 @@ def erf(x: Array) -> Array:
     return scipy_erf(x)
 
 
-def pad(x: Array, margins: Any, value: Any) -> Array:
-    """x inside a margin of `value`: a pair (before, after) for each axis."""
-    return np.pad(x, margins, constant_values=value)
+def pad(x: Array, margins: Any, mode: str, **options: Any) -> Array:
+    """x inside margins: a pair (before, after) for each axis."""
+    return np.pad(x, margins, mode, **options)  # type: ignore[call-overload]
+
+
+def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
+    """The diagonal of the plane of two axes, along a new last axis: a view."""
+    return np.diagonal(x, offset, axis1, axis2)
+
+
+def put_diagonal(x: Array, shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> Array:
+    """Zeros of `shape`, with the last axis of x on the diagonal of the plane of two axes."""
+    out = np.zeros(shape, dtype=x.dtype)
+    plane = np.moveaxis(out, (axis1, axis2), (-2, -1))
+    i = np.arange(x.shape[-1])
+    plane[..., i + max(-offset, 0), i + max(offset, 0)] = x
+    return out
+
+
+def sliding_windows(x: Array, lengths: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """The windows of x that slide along the axes, each along new last axes: a view."""
+    return np.lib.stride_tricks.sliding_window_view(x, lengths, axes)
+
+
+def overlap_add(x: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """Windows, along the last axes of x, added up at their places in zeros of `shape`."""
+    out = np.zeros(shape, dtype=x.dtype)
+    outer, lengths = x.shape[: len(shape)], x.shape[len(shape) :]
+    for position in np.ndindex(*lengths):
+        start = [0] * len(shape)
+        for axis, place in zip(axes, position, strict=True):
+            start[axis] += place
+        seen = tuple(slice(a, a + n) for a, n in zip(start, outer, strict=True))
+        out[seen] += x[(..., *position)]
+    return out
+
+
+def einsum(x1: Array, x2: Array, subscripts: str) -> Array:
+    """The sum of products "ij,jk->ik", each label in two of the three, as a matrix product.
+
+    NumPy's einsum, which loops over the elements, takes many times as long where both have axes of
+    their own.
+    """
+    inputs, out = subscripts.split("->")
+    first, second = inputs.split(",")
+    both = [c for c in first if c in second and c in out]
+    summed = [c for c in first if c in second and c not in out]
+    own1 = [c for c in first if c not in second]
+    own2 = [c for c in second if c not in first]
+    if not summed:  # a product by element
+        return _aligned(x1, first, out) * _aligned(x2, second, out)
+    if not own1 and not own2:
+        return np.asarray(np.einsum(subscripts, x1, x2))
+    sizes = dict(zip(first + second, x1.shape + x2.shape, strict=True))
+    a = _matrices(
+        x1.transpose([first.index(c) for c in both + own1 + summed]), len(both), len(own1)
+    )
+    b = _matrices(
+        x2.transpose([second.index(c) for c in both + summed + own2]), len(both), len(summed)
+    )
+    y = (a @ b).reshape([sizes[c] for c in both + own1 + own2])
+    return y.transpose([(both + own1 + own2).index(c) for c in out])
+
+
+def _aligned(x: Array, labels: str, out: str) -> Array:
+    """x with its axes in the order of `out`, and axes of length 1 for those it has not."""
+    x = x.transpose([labels.index(c) for c in out if c in labels])
+    return x[tuple(slice(None) if c in labels else None for c in out)]
+
+
+def _matrices(x: Array, batch: int, rows: int) -> Array:
+    """x with its axes after the first `batch` made two: those of the rows, and the others."""
+    lengths = x.shape[: batch + rows], x.shape[batch + rows :]
+    x = x.reshape(*x.shape[:batch], _size(lengths[0][batch:]), _size(lengths[1]))
+    # The library for matrix products (BLAS) takes rows or columns that lie together in memory.
+    return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
+
+
+BASIC = (int, np.integer, slice, type(None), type(...))
+"""What a key can hold besides arrays (and lists, which mean arrays)."""
 
 
 def scatter_add(x: Array, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of `shape` with x added at `key`, repeated places several times."""
-    out = np.zeros(shape, dtype=x.dtype)
     parts = key if isinstance(key, tuple) else (key,)
-    if any(isinstance(part, (np.ndarray, Sequence)) for part in parts):
-        np.add.at(out, key, x)
+    arrays = [np.asarray(part) for part in parts if not isinstance(part, BASIC)]
+    if 0 < len(arrays) == len(parts) and all(a.ndim and a.dtype.kind in "iu" for a in arrays):
+        rows = flat_index(arrays, shape[: len(arrays)])
+        width = shape[len(arrays) :]
+        values = x if x.ndim == rows.ndim + len(width) else np.broadcast_to(x, rows.shape + width)
+        return _add_rows(rows.reshape(-1), values.reshape(rows.size, _size(width)), shape)
+    out = np.zeros(shape, dtype=x.dtype)
+    if all(a.dtype == bool or a.ndim == 0 for a in arrays):
+        out[key] = x  # such a key names each place once
     else:
-        out[key] = x  # a basic key names each place once
+        places = np.arange(out.size).reshape(shape)[key]
+        values = np.broadcast_to(x, places.shape)
+        np.add.at(out.reshape(-1), places.reshape(-1), values.reshape(-1))
+    return out
+
+
+def flat_index(arrays: Sequence[Array], shape: tuple[int, ...]) -> Array:
+    """Where in an array of `shape`, counted row by row, the places (i, j, ...) are."""
+    flat: Any = 0
+    for axis, (array, n) in enumerate(zip(arrays, shape, strict=True)):
+        array = array.astype(np.intp, copy=False)
+        low, high = (array.min(), array.max()) if array.size else (0, -1)
+        if low < -n or high >= n:
+            wrong = low if low < -n else high
+            raise IndexError(errors.out_of_range(int(wrong), axis, n))
+        if low < 0:
+            array = np.where(array < 0, array + n, array)
+        flat = array if axis == 0 else flat * n + array
+    return flat
+
+
+def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
+    """Zeros of `shape` with values[i] added to row rows[i].
+
+    NumPy's add.at takes ten times as long for rows as for single numbers: so we name every number's
+    place. Of many numbers a product with a sparse matrix that has one 1 in each column is quicker.
+    """
+    count, width = values.shape
+    if width > 1 and values.size > 8192 and values.dtype.char in "fdFD":
+        from scipy.sparse import csc_array
+
+        entries = (np.ones(count, dtype=values.dtype), rows, np.arange(count + 1))
+        out = csc_array(entries, shape=(_size(shape) // width, count)) @ values
+        return out if out.shape == shape else out.reshape(shape)
+    if width != 1:
+        rows = (rows[:, None] * width + np.arange(width)).reshape(-1)
+    out = np.zeros(shape, dtype=values.dtype)
+    np.add.at(out.reshape(-1), rows, values.reshape(-1))
     return out
 
 
@@ -144,7 +265,7 @@ def columns(x: Array, window: Window, groups: int) -> Array:
 
 
 def _size(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape))
+    return math.prod(shape)
 
 
 def convolve(x: Array, weight: Array, window: Window, groups: int) -> Array:

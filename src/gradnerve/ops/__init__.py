@@ -7,6 +7,7 @@ neural networks. `gradnerve.operators.operators` is the registry of them all.
 import sys
 
 from gradnerve import methods
+from gradnerve.graph import together
 from gradnerve.ops import random
 from gradnerve.ops.creation import (
     arange,
@@ -22,6 +23,15 @@ from gradnerve.ops.creation import (
     ones_like,
     zeros,
     zeros_like,
+)
+from gradnerve.ops.diagonal import (
+    diag,
+    diag_embed,
+    diagflat,
+    diagonal,
+    overlap_add,
+    put_diagonal,
+    sliding_window_view,
 )
 from gradnerve.ops.dtypes import (
     bool,
@@ -48,6 +58,7 @@ from gradnerve.ops.dtypes import (
     uint32,
     uint64,
 )
+from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
     abs,
     acos,
@@ -77,6 +88,7 @@ from gradnerve.ops.elementwise import (
     greater,
     greater_equal,
     hypot,
+    identity,
     imag,
     isfinite,
     isinf,
@@ -116,7 +128,8 @@ from gradnerve.ops.elementwise import (
     trunc,
     where,
 )
-from gradnerve.ops.index import getitem, last_written, scatter_add, setitem
+from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
+from gradnerve.ops.index import getitem, scatter_add
 from gradnerve.ops.linalg import matmul
 from gradnerve.ops.network import (
     layer_norm,
@@ -125,6 +138,7 @@ from gradnerve.ops.network import (
     softmax,
     softmax_cross_entropy,
 )
+from gradnerve.ops.pad import pad
 from gradnerve.ops.random import manual_seed
 from gradnerve.ops.reduce import (
     all,
@@ -141,19 +155,51 @@ from gradnerve.ops.reduce import (
     var,
 )
 from gradnerve.ops.shape import (
+    append,
+    array_split,
     astype,
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    block,
+    broadcast_arrays,
+    broadcast_shapes,
     broadcast_to,
+    chunk,
+    column_stack,
     concat,
     copy,
+    delete,
+    dsplit,
+    dstack,
     expand_dims,
+    flatten,
     flip,
+    fliplr,
+    flipud,
+    hsplit,
+    hstack,
+    insert,
     matrix_transpose,
-    pad,
+    meshgrid,
+    moveaxis,
     permute_dims,
+    ravel,
+    repeat,
     reshape,
     roll,
+    rot90,
+    select,
+    split,
     squeeze,
     stack,
+    swapaxes,
+    tile,
+    tril,
+    triu,
+    unstack,
+    vsplit,
+    vstack,
 )
 from gradnerve.ops.window import (
     Window,
@@ -168,6 +214,29 @@ from gradnerve.ops.window import (
     window_sum,
 )
 from gradnerve.tensor import Tensor
+
+# isort: split
+from gradnerve.ops.index import (
+    gather,
+    index_add,
+    last_written,
+    put_along_axis,
+    scatter,
+    setitem,
+    take,
+    take_along_axis,
+)
+from gradnerve.ops.reduce import (
+    average,
+    count_nonzero,
+    nanmax,
+    nanmean,
+    nanmin,
+    nanstd,
+    nansum,
+    nanvar,
+    ptp,
+)
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
 # step between they are quicker, and their errors know what PyTorch calls an argument.

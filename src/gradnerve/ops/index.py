@@ -1,18 +1,25 @@
-"""Indexing and its adjoint; writing."""
+"""Indexing and its adjoint; writing. Gather and scatter, take and put are made of these."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from gradnerve.backends import array_library, kernels
+import numpy as np
+
+from gradnerve import errors
+from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import where
+from gradnerve.tensor import Tensor
 
 
 @operator
 def getitem(x, key):
     """x[key]: integers, slices, `...`, None, boolean masks and arrays of integers."""
-    return x[key]
+    try:
+        return x[key]
+    except IndexError as error:
+        raise IndexError(_complaint(key, x.shape) or str(error)) from None
 
 
 @getitem.rule("x", r"\bar x_{key} \mathrel{+}= \bar y")
@@ -57,3 +64,210 @@ def may_repeat(key: Any) -> bool:
 def last_written(x, key):
     """For each element of x[key], whether no later one is at the same place of x."""
     return kernels(x).last_written(x, key)
+
+
+def _complaint(key: Any, shape: tuple[int, ...]) -> str | None:
+    """What is wrong with an index that does not fit; None if we do not know."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    arrays = [p if p is None or isinstance(p, (slice, type(...))) else as_array(p) for p in parts]
+    for part, array in zip(parts, arrays, strict=True):
+        if hasattr(array, "dtype") and array.dtype.kind not in "biu" and array.size:
+            return errors.bad_index(part)
+    lengths = [  # how many axes each part names
+        0 if a is None or a is ... else a.ndim if getattr(a, "dtype", None) == bool else 1
+        for a in arrays
+    ]
+    named = sum(lengths)
+    if named > len(shape):
+        masks = [a for a in arrays if getattr(a, "dtype", None) == bool]
+        if len(parts) == 1 and masks:
+            return errors.bad_mask(masks[0].shape, shape, 0)
+        return errors.too_many_indices(named, shape)
+    axis = 0
+    for array, length in zip(arrays, lengths, strict=True):
+        if array is ...:
+            axis += len(shape) - named
+        elif getattr(array, "dtype", None) == bool:
+            if array.shape != shape[axis : axis + length]:
+                return errors.bad_mask(array.shape, shape, axis)
+        elif hasattr(array, "dtype") and array.size:
+            n = shape[axis]
+            for extreme in (int(array.min()), int(array.max())):
+                if not -n <= extreme < n:
+                    return errors.out_of_range(extreme, axis, n)
+        axis += length
+    shapes = [a.shape for a in arrays if getattr(a, "shape", ())]
+    return f"index arrays of shapes {' and '.join(map(str, shapes))} do not broadcast together"
+
+
+# --- Compositions ---------------------------------------------------------------------------------
+
+
+def index_of(indices: Any) -> Any:
+    """Indices as a plain array: they have no gradient."""
+    array = indices._data if isinstance(indices, Tensor) else as_array(indices)
+    return array.astype(np.intp) if array.size == 0 and array.dtype.kind == "f" else array
+
+
+def axis_of(name: str, axis: int, ndim: int) -> int:
+    """The axis counted from 0. Raises AxisError where there is none."""
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(f"{name}: {errors.no_axis(axis, ndim)}")
+    return axis % ndim
+
+
+def check_range(name: str, index: Any, axis: int, n: int) -> None:
+    """Raises IndexError for what is no integer, or out of range."""
+    if index.dtype.kind not in "iu":
+        raise IndexError(f"{name}: {errors.bad_index(index)}")
+    if index.size:
+        low, high = int(index.min()), int(index.max())
+        if low < -n or high >= n:
+            raise IndexError(f"{name}: {errors.out_of_range(low if low < -n else high, axis, n)}")
+
+
+def along(name: str, shape: tuple[int, ...], axis: int, index: Any, whole: bool) -> Any:
+    """The key of the places that `index` names along an axis, with the same index elsewhere.
+
+    `whole`: the other axes broadcast, as NumPy's; otherwise the first ones are taken, as PyTorch's.
+    """
+    index = index_of(index)
+    axis = axis_of(name, axis, len(shape))
+    others = [(n, m) for i, (n, m) in enumerate(zip(shape, index.shape, strict=False)) if i != axis]
+    fits = [m in (n, 1) or n == 1 if whole else m <= n for n, m in others]
+    if index.ndim != len(shape) or not all(fits):
+        wanted = "be equal, or 1," if whole else "be no longer than those of x"
+        raise IndexError(
+            f"{name}: indices of shape {index.shape} do not fit x of shape {shape}: they have as "
+            f"many axes, and all but axis {axis} have to {wanted}"
+        )
+    check_range(name, index, axis, shape[axis])
+    library = array_library(index)
+    lengths = shape if whole else index.shape
+    key: list[Any] = []
+    for i, length in enumerate(lengths):
+        ones = (1,) * i, (1,) * (len(shape) - 1 - i)
+        key.append(library.reshape(library.arange(length), (*ones[0], length, *ones[1])))
+    key[axis] = index
+    return tuple(key)
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """The elements (rows, columns, ...) at `indices` along an axis; None: of x flattened.
+
+    (N, C), (K,) -> (K, C) for axis=0. The indices may be of any shape, and repeat. Raises
+    IndexError for one out of range.
+
+    >>> import gradnerve as gn
+    >>> gn.take(gn.Tensor([10.0, 20.0, 30.0]), [2, 0, 2])
+    Tensor([30., 10., 30.], dtype=float64)
+    """
+    x = x if isinstance(x, Tensor) else as_array(x)
+    if axis is None:
+        x, axis = (x if len(x.shape) == 1 else x.reshape((-1,))), 0
+    axis = axis_of("take", axis, len(x.shape))
+    index = index_of(indices)
+    check_range("take", index, axis, x.shape[axis])
+    return getitem(x, (*(slice(None),) * axis, index))
+
+
+def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
+    """At each place, the element that `indices` names along the axis: what `argsort` is for.
+
+    x and indices have the same shape but for that axis (axes of length 1 broadcast). Raises
+    IndexError where they do not fit, or an index is out of range.
+
+    >>> import gradnerve as gn
+    >>> gn.take_along_axis(gn.Tensor([[3.0, 1.0], [2.0, 4.0]]), [[1], [0]], axis=1)
+    Tensor([[1.],
+            [2.]], dtype=float64)
+    """
+    x = x if isinstance(x, Tensor) else as_array(x)
+    return getitem(x, along("take_along_axis", x.shape, axis, indices, True))
+
+
+def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
+    """x with `values` at the places that `indices` names along the axis: a new array.
+
+    Where a place is named twice the last value stays, and only that gets a gradient. Raises
+    IndexError where the shapes do not fit, or an index is out of range.
+
+    >>> import gradnerve as gn
+    >>> gn.put_along_axis(gn.Tensor([3.0, 1.0, 2.0]), [0], 9.0)
+    Tensor([9., 1., 2.], dtype=float64)
+    """
+    x = x if isinstance(x, Tensor) else as_array(x)
+    values = as_array(values) if isinstance(values, (list, tuple)) else values
+    return setitem(x, along("put_along_axis", x.shape, axis, indices, True), values)
+
+
+def gather(x: Any, axis: int, index: Any) -> Any:
+    """y[i][j][k] = x[i][index[i][j][k]][k] for axis=1, and so on, as `torch.gather`.
+
+    y has the shape of `index`, which is nowhere longer than x but along the axis. Raises IndexError
+    where it does not fit, or is out of range.
+
+    >>> import gradnerve as gn
+    >>> gn.gather(gn.Tensor([[1.0, 2.0], [3.0, 4.0]]), 1, [[0, 0], [1, 0]])
+    Tensor([[1., 1.],
+            [4., 3.]], dtype=float64)
+    """
+    x = x if isinstance(x, Tensor) else as_array(x)
+    return getitem(x, along("gather", x.shape, axis, index, False))
+
+
+def scatter(x: Any, axis: int, index: Any, src: Any, reduce: str | None = None) -> Any:
+    """x with y[i][index[i][j][k]][k] = src[i][j][k] for axis=1, and so on, as `torch.scatter`.
+
+    `src` is a number, or at least as large as `index`. With `reduce="add"` it is added to what is
+    there, however often a place is named; otherwise the last value stays, and only that gets a
+    gradient. Raises IndexError where `index` does not fit, or is out of range.
+
+    >>> import gradnerve as gn
+    >>> gn.scatter(gn.zeros_like(gn.Tensor([0.0, 0.0, 0.0])), 0, [2, 0], gn.Tensor([5.0, 6.0]))
+    Tensor([6., 0., 5.], dtype=float64)
+    """
+    if reduce not in (None, "add"):
+        raise ValueError(f"scatter: reduce is None or 'add', not {reduce!r}")
+    x = x if isinstance(x, Tensor) else as_array(x)
+    index = index_of(index)
+    key = along("scatter", x.shape, axis, index, False)
+    src = as_array(src) if isinstance(src, (list, tuple)) else src
+    if getattr(src, "shape", ()):
+        longer = [n > m for n, m in zip(index.shape, src.shape, strict=False)]
+        if len(src.shape) != index.ndim or any(longer):
+            raise IndexError(
+                f"scatter: src of shape {src.shape} has no element for each index of {index.shape}"
+            )
+        if src.shape != index.shape:
+            src = getitem(src, tuple(slice(n) for n in index.shape))
+    if reduce is None:
+        return setitem(x, key, src)
+    shape = index.shape
+    src = src if getattr(src, "shape", ()) == shape else src * np.ones(shape, dtype=x.dtype)
+    return x + scatter_add(src, key, x.shape)
+
+
+def index_add(x: Any, axis: int, index: Any, source: Any, alpha: float = 1) -> Any:
+    """x with row i of `source`, times alpha, added to row index[i], as `torch.index_add`.
+
+    Rows along `axis`; `index` has one axis, and may repeat. Raises IndexError for an index out of
+    range, ValueError where the shapes do not fit.
+
+    >>> import gradnerve as gn
+    >>> gn.index_add(gn.Tensor([1.0, 2.0]), 0, [1, 1], gn.Tensor([10.0, 20.0]))
+    Tensor([ 1., 32.], dtype=float64)
+    """
+    x = x if isinstance(x, Tensor) else as_array(x)
+    source = source if isinstance(source, Tensor) else as_array(source)
+    axis = axis_of("index_add", axis, len(x.shape))
+    index = index_of(index)
+    expected = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    if index.ndim != 1 or source.shape != expected:
+        raise ValueError(
+            f"index_add: source of shape {source.shape} does not fit x of shape {x.shape} and "
+            f"{index.shape} indices along axis {axis}: it has to be {expected}"
+        )
+    check_range("index_add", index, axis, x.shape[axis])
+    key = (*(slice(None),) * axis, index)
+    return x + scatter_add(source if alpha == 1 else source * alpha, key, x.shape)

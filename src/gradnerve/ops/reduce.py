@@ -5,10 +5,37 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, as_array, is_complex
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import conj, exp, ones_like, where
+from gradnerve.ops.elementwise import (
+    conj,
+    exp,
+    imag,
+    isnan,
+    ones_like,
+    real,
+    sqrt,
+    where,
+    zeros_like,
+)
 from gradnerve.ops.shape import astype, broadcast_to, concat, permute_dims, reshape
+from gradnerve.tensor import Tensor
+
+
+def as_values(x: Any) -> Any:
+    """An array or a Tensor as it is; lists and numbers as an array."""
+    return x if isinstance(x, Tensor) else as_array(x)
+
+
+def plain(x: Any) -> Any:
+    """The array of a Tensor, a list or an array."""
+    return x._data if isinstance(x, Tensor) else as_array(x)
+
+
+def is_floating(x: Any) -> bool:
+    """Whether the elements are real or complex numbers, not whole ones."""
+    kinds = ("real floating", "complex floating")
+    return bool(array_library(plain(x)).isdtype(x.dtype, kinds))
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -31,43 +58,69 @@ def count(x: Any, axis: Any) -> int:
     return math.prod(x.shape[a] for a in axes_of(axis, len(x.shape)))
 
 
+def of_floats(ct: Any) -> Any:
+    """The cotangent; 0 where the result was made of whole numbers, which are steps."""
+    return ct if is_floating(ct) else zeros_like(ct)
+
+
+def check_not_empty(x: Any, axis: Any) -> None:
+    """Of no elements there is no greatest one, nor a smallest."""
+    if count(x, axis) == 0:
+        what = "the array" if axis is None else f"axis {axis}"
+        raise ValueError(
+            f"{what} is empty (shape {x.shape}), and of no elements there is no greatest, smallest "
+            "or middle one; check the size first, or join a fallback value to x with gn.concat"
+        )
+
+
 @operator
-def sum(x, axis=None, keepdims=False):
-    """The sum of the elements."""
-    return array_library(x).sum(x, axis=axis, keepdims=keepdims)
+def sum(x, axis=None, keepdims=False, dtype=None):
+    """The sum of the elements. Small integers are summed as int64, unsigned ones as uint64."""
+    if dtype is None:
+        return array_library(x).sum(x, axis=axis, keepdims=keepdims)
+    return array_library(x).sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @sum.rule("x", r"\bar x_i = \bar y")
 def _(ct, x, axis, keepdims):
+    if ct.dtype is not x.dtype:
+        ct = of_floats(ct)
     return broadcast_to(unreduced(ct, x, axis, keepdims), x.shape)
 
 
 @operator
 def mean(x, axis=None, keepdims=False):
-    """The mean of the elements."""
+    """The mean of the elements; of none of them, NaN."""
+    if x.size == 0:
+        return array_library(x).sum(x, axis=axis, keepdims=keepdims) * math.nan
     return array_library(x).mean(x, axis=axis, keepdims=keepdims)
 
 
 @mean.rule("x", r"\bar x_i = \bar y / n")
 def _(ct, x, axis, keepdims):
-    return broadcast_to(unreduced(ct, x, axis, keepdims) / count(x, axis), x.shape)
+    return broadcast_to(unreduced(ct, x, axis, keepdims) / (count(x, axis) or 1), x.shape)
 
 
 @operator
 def max(x, axis=None, keepdims=False):
-    """The greatest element. Elements that tie share the gradient evenly."""
+    """The greatest element, or NaN where there is one. Those that tie share the gradient evenly."""
+    if x.size == 0:
+        check_not_empty(x, axis)
     return array_library(x).max(x, axis=axis, keepdims=keepdims)
 
 
 @operator
 def min(x, axis=None, keepdims=False):
-    """The smallest element. Elements that tie share the gradient evenly."""
+    """The smallest element, or NaN where there is one. Those that tie share the gradient evenly."""
+    if x.size == 0:
+        check_not_empty(x, axis)
     return array_library(x).min(x, axis=axis, keepdims=keepdims)
 
 
 def shared_by_ties(ct, y, x, axis, keepdims):
     """ct for the elements of x that are equal to the result, divided by their number."""
-    chosen = astype(x == unreduced(y, x, axis, keepdims), ct.dtype)
+    # An element that is NaN is why the result is: it is chosen, though not equal to it.
+    chosen = astype((x == unreduced(y, x, axis, keepdims)) | (x != x), ct.dtype)
     return unreduced(ct, x, axis, keepdims) * (chosen / sum(chosen, axis, True))
 
 
@@ -76,13 +129,14 @@ min.rule("x", r"\bar x_i = \bar y\;[x_i = y] / \textstyle\sum_j [x_j = y]")(shar
 
 
 @operator
-def prod(x, axis=None, keepdims=False):
+def prod(x, axis=None, keepdims=False, dtype=None):
     """The product of the elements. Its gradient is exact where elements are 0."""
-    return array_library(x).prod(x, axis=axis, keepdims=keepdims)
+    return array_library(x).prod(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
 
 @prod.rule("x", r"\bar x_i = \bar y \textstyle\prod_{j \ne i} x_j")
 def _(ct, x, axis, keepdims):
+    ct = of_floats(ct)
     # y / x is the product of the other elements, except where x is 0; so multiply them instead.
     reduced = axes_of(axis, len(x.shape))
     kept = tuple(i for i in range(len(x.shape)) if i not in reduced)
@@ -151,18 +205,157 @@ def _(ct, y, x, axis, keepdims):
     return unreduced(ct, x, axis, keepdims) * weights
 
 
+# --- Compositions ---------------------------------------------------------------------------------
+
+
+def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+    """The mean along the axes (None: all), each element weighed by `weights`.
+
+    `weights` has the shape of x, or for one axis that axis's length. It is differentiated as well.
+    Raises ValueError where the shapes do not fit. Where the weights sum to 0 there is no average:
+    the result is NaN or infinite.
+
+    >>> import gradnerve as gn
+    >>> gn.average(gn.Tensor([1.0, 2.0, 6.0]), weights=[1.0, 1.0, 2.0])
+    Tensor(3.75, dtype=float64)
+    """
+    if weights is None:
+        return mean(x, axis, keepdims)
+    x, weights = as_values(x), as_values(weights)
+    if weights.shape != x.shape:
+        if not isinstance(axis, int) or weights.shape != (x.shape[axis],):
+            raise ValueError(
+                f"average: weights of shape {weights.shape} do not fit x of shape {x.shape} along "
+                f"axis {axis}: give them the shape of x, or the length of one axis"
+            )
+        after = len(x.shape) - 1 - axis % len(x.shape)
+        weights = reshape(weights, (x.shape[axis],) + (1,) * after)
+        return sum(x * weights, axis, keepdims) / sum(weights)
+    return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
+
+
+def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """From peak to peak: the greatest element minus the smallest.
+
+    Raises ValueError for no elements.
+
+    >>> import gradnerve as gn
+    >>> gn.ptp(gn.Tensor([1.0, 5.0, -2.0]))
+    Tensor(7., dtype=float64)
+    """
+    return max(x, axis, keepdims) - min(x, axis, keepdims)
+
+
+def nansum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """The sum of the elements that are numbers: NaN counts as 0, and gets no gradient.
+
+    >>> import gradnerve as gn
+    >>> gn.nansum(gn.Tensor([1.0, float("nan"), 2.0]))
+    Tensor(3., dtype=float64)
+    """
+    return sum(_without_nan(x, 0)[0], axis, keepdims, dtype)
+
+
+def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The mean of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanmean(gn.Tensor([1.0, float("nan"), 2.0]))
+    Tensor(1.5, dtype=float64)
+    """
+    numbers, missing = _without_nan(x, 0)
+    n = _counted(missing, numbers, axis, keepdims)
+    return sum(numbers, axis, keepdims) / where(n == 0, math.nan, n)
+
+
+def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The greatest of the elements that are numbers; NaN where there are none of them.
+
+    Raises ValueError for no elements.
+
+    >>> import gradnerve as gn
+    >>> gn.nanmax(gn.Tensor([1.0, float("nan"), 2.0]))
+    Tensor(2., dtype=float64)
+    """
+    numbers, missing = _without_nan(x, -math.inf)
+    if not is_floating(numbers):
+        return max(numbers, axis, keepdims)
+    return where(all(missing, axis, keepdims), math.nan, max(numbers, axis, keepdims))
+
+
+def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The smallest of the elements that are numbers; NaN where there are none of them.
+
+    Raises ValueError for no elements.
+
+    >>> import gradnerve as gn
+    >>> gn.nanmin(gn.Tensor([1.0, float("nan"), 2.0]))
+    Tensor(1., dtype=float64)
+    """
+    numbers, missing = _without_nan(x, math.inf)
+    if not is_floating(numbers):
+        return min(numbers, axis, keepdims)
+    return where(all(missing, axis, keepdims), math.nan, min(numbers, axis, keepdims))
+
+
+def nanvar(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+    """The variance of the elements that are numbers; NaN where n - correction is not above 0.
+
+    >>> import gradnerve as gn
+    >>> gn.nanvar(gn.Tensor([1.0, float("nan"), 3.0]))
+    Tensor(1., dtype=float64)
+    """
+    numbers, missing = _without_nan(x, 0)
+    n = _counted(missing, numbers, axis, True)
+    centre = sum(numbers, axis, True) / where(n == 0, 1, n)
+    apart = where(missing, 0.0, numbers - centre)
+    freedom = _counted(missing, numbers, axis, keepdims) - correction
+    squares = real(apart) * real(apart)
+    if is_complex(apart):
+        squares = squares + imag(apart) * imag(apart)
+    return sum(squares, axis, keepdims) / where(freedom > 0, freedom, math.nan)
+
+
+def nanstd(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Any:
+    """The square root of `nanvar`. The gradient is 0 where all the numbers are equal.
+
+    >>> import gradnerve as gn
+    >>> gn.nanstd(gn.Tensor([1.0, float("nan"), 3.0]))
+    Tensor(1., dtype=float64)
+    """
+    variance = nanvar(x, axis, correction, keepdims)
+    return where(variance == 0, 0.0, sqrt(where(variance == 0, 1.0, variance)))
+
+
+def _without_nan(x: Any, other: float) -> tuple[Any, Any]:
+    """x with `other` for NaN, and where that was."""
+    x = as_values(x)
+    missing = isnan(x)
+    return (where(missing, other, x) if is_floating(x) else x), missing
+
+
+def _counted(missing: Any, numbers: Any, axis: Any, keepdims: bool) -> Any:
+    """How many are not missing, as a number that can divide."""
+    dtype = real(numbers).dtype if is_floating(numbers) else "float64"
+    return sum(astype(~missing, dtype), axis, keepdims)
+
+
 # --- Plain values ---------------------------------------------------------------------------------
 
 
 @operator
 def argmax(x, axis=None, keepdims=False):
-    """The position of the greatest element, the first of them at a tie."""
+    """The position of the greatest element (or of a NaN), the first of them at a tie."""
+    if x.size == 0:
+        check_not_empty(x, axis)
     return array_library(x).argmax(x, axis=axis, keepdims=keepdims)
 
 
 @operator
 def argmin(x, axis=None, keepdims=False):
-    """The position of the smallest element, the first of them at a tie."""
+    """The position of the smallest element (or of a NaN), the first of them at a tie."""
+    if x.size == 0:
+        check_not_empty(x, axis)
     return array_library(x).argmin(x, axis=axis, keepdims=keepdims)
 
 
@@ -176,3 +369,10 @@ def any(x, axis=None, keepdims=False):
 def all(x, axis=None, keepdims=False):
     """Whether all elements are true."""
     return array_library(x).all(x, axis=axis, keepdims=keepdims)
+
+
+@operator
+def count_nonzero(x, axis=None, keepdims=False):
+    """How many elements are not 0."""
+    library = array_library(x)
+    return library.asarray(library.count_nonzero(x, axis=axis, keepdims=keepdims))

@@ -1,0 +1,539 @@
+"""Transforms: functions that make of a function f its gradient, its Jacobian, its Hessian.
+
+There is one graph and there are no levels. A transform gives f fresh Tensors in place of its
+arguments, lets f compute, and walks back from the result until it comes to them. What f uses
+besides (a tensor that it closes over) is not on the way. Where the gradient itself may be
+differentiated, by an outer transform or by `backward()`, the walk is recorded; else it computes on
+plain arrays.
+
+Like in, like out: arrays give arrays, Tensors give Tensors that are part of the graph. (Where f
+closes over a tensor that requires grad, what comes out depends on it, and so is a Tensor.)
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors, graph, ops
+from gradnerve.backends import array_library, as_array, is_complex, libraries
+from gradnerve.tensor import Tensor
+
+# --- The transforms -------------------------------------------------------------------------------
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Any:
+    """The gradient of f, as a function: grad : (a → ℝ) → (a → a).
+
+    `argnums` says by which argument, or arguments (then the gradients are a tuple). An argument may
+    be a tree: dicts, lists and tuples of arrays, and Modules (whose gradient is a dict by the names
+    of the parameters). With `has_aux`, f returns a pair, of which the second part is handed
+    through: the result is (gradient, aux).
+
+    A gradient has the shape and dtype of its argument; of a complex one it is PyTorch's, the
+    direction of steepest ascent. A constant has gradient 0.
+
+    Raises TypeError where the argument is not floating point, or where f does not return one real
+    number.
+
+    >>> import gradnerve as gn
+    >>> slope = gn.grad(lambda x: x**3)
+    >>> print(slope(2.0), gn.grad(slope)(2.0))
+    12.0 12.0
+    """
+
+    @functools.wraps(f, updated=())
+    def gradient(*args: Any, **options: Any) -> Any:
+        value, gradients = value_and_grad(f, argnums, has_aux)(*args, **options)
+        return (gradients, value[1]) if has_aux else gradients
+
+    return gradient
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Any:
+    """The value of f and its gradient: value_and_grad : (a → ℝ) → (a → (ℝ, a)).
+
+    As `grad`, at the cost of `grad`. With `has_aux` the result is ((value, aux), gradient).
+
+    >>> import numpy as np
+    >>> import gradnerve as gn
+    >>> value, gradient = gn.value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
+    >>> print(value, gradient)
+    5.0 [2. 4.]
+    """
+    positions = _positions(argnums)
+
+    @functools.wraps(f, updated=())
+    def both(*args: Any, **options: Any) -> Any:
+        chosen = _chosen(args, positions)
+
+        def of_chosen(*primals: Any) -> Any:
+            return f(*_put_back(args, positions, primals), **options)
+
+        traced = _Traced(of_chosen, chosen, has_aux)
+        _check_scalar(traced.outputs, traced.out)
+        seeds = [np.ones(y.shape, dtype=y.dtype) for y in traced.arrays]
+        gradients = traced.pull_back(seeds)
+        value = (traced.result(), traced.aux()) if has_aux else traced.result()
+        return value, gradients[0] if isinstance(argnums, int) else gradients
+
+    return both
+
+
+def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """f's value, and its pullback: vjp : (a → b), a → b, (bᵀ → aᵀ).
+
+    The pullback takes a cotangent of the output, an array (or a tree of them) like it, and returns
+    a tuple with the cotangent of each primal. It may be called as often as you like.
+
+    Raises TypeError where a primal is not floating point, ValueError where a cotangent has another
+    shape or structure than the output.
+
+    >>> import numpy as np
+    >>> import gradnerve as gn
+    >>> y, pullback = gn.vjp(lambda a, b: a * b, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> pullback(np.array([1.0, 0.0]))
+    (array([3., 0.]), array([1., 0.]))
+    """
+    traced = _Traced(f, primals, has_aux)
+
+    def pullback(cts: Any) -> Any:
+        return traced.pull_back(traced.flat_cotangents(cts))
+
+    if has_aux:
+        return traced.result(), pullback, traced.aux()
+    return traced.result(), pullback
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """f's value and its derivative along the tangents: jvp : (a → b), a, a → b, b.
+
+    The pullback is linear in the cotangent; the pullback of the pullback is the JVP, so there is no
+    second table of rules. It costs about three times f. (The idea: J. Townsend, "A new trick for
+    calculating Jacobian vector products", 2017.)
+
+    Raises ValueError where the tangents do not have the structure and the shapes of the primals.
+
+    >>> import gradnerve as gn
+    >>> gn.jvp(gn.sin, (0.0,), (2.0,))
+    (array(0.), array(2.))
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("jvp: primals and tangents are tuples, with an entry for each argument")
+    traced = _Traced(f, tuple(primals))
+    return traced.result(), traced.push_forward(tuple(tangents))
+
+
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
+    """All partial derivatives of f's output: jacobian : (a → b) → (a → b × a).
+
+    One forward, then one pullback for each element of the output. The result has the output's shape
+    followed by the argument's; where the output is a tree, it is that tree of them. Of a complex
+    output it is the complex derivative (f is taken to be holomorphic).
+
+    Raises MemoryError where the result would not fit into this machine's memory, and says how large
+    it would be.
+
+    >>> import numpy as np
+    >>> import gradnerve as gn
+    >>> gn.jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    positions = _positions(argnums)
+
+    @functools.wraps(f, updated=())
+    def derivative(*args: Any, **options: Any) -> Any:
+        def of_chosen(*primals: Any) -> Any:
+            return f(*_put_back(args, positions, primals), **options)
+
+        traced = _Traced(of_chosen, _chosen(args, positions))
+        parts = [traced.rows(i) for i in range(len(traced.arrays))]
+        if isinstance(argnums, int):
+            parts = [of_arguments[0] for of_arguments in parts]
+        return tree().tree_unflatten(traced.out_structure, parts)
+
+    return derivative
+
+
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
+    """All second derivatives of a function with one number: hessian : (a → ℝ) → (a → a × a).
+
+    The Jacobian of the gradient: one forward, one backward that is recorded, and one pullback
+    for each element of the argument.
+
+    >>> import numpy as np
+    >>> import gradnerve as gn
+    >>> gn.hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian times a vector, without the Hessian: hvp : (a → ℝ), a, a → a.
+
+    The pullback of the gradient (the Hessian is its own transpose): twice the cost of `grad`.
+    Returns one array (or tree) for a single primal, else a tuple of them.
+
+    >>> import numpy as np
+    >>> import gradnerve as gn
+    >>> x, v = np.array([1.0, 2.0]), np.array([1.0, 0.0])
+    >>> gn.hvp(lambda x: x[0] ** 2 * x[1], (x,), (v,))
+    array([4., 2.])
+    """
+    primals = tuple(primals)
+    _, pullback = vjp(grad(f, tuple(range(len(primals)))), *primals)
+    products = pullback(tuple(tangents))
+    return products[0] if len(primals) == 1 else products
+
+
+def stop_gradient(x: Any) -> Any:
+    """x as a constant: each Tensor in it is detached. x may be a tree.
+
+    >>> import gradnerve as gn
+    >>> print(gn.grad(lambda x: x * gn.stop_gradient(x))(3.0))
+    3.0
+    """
+    return tree().tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, x)
+
+
+# --- A function that is traced --------------------------------------------------------------------
+
+
+class _Traced:
+    """A function's result, computed on fresh Tensors in place of its primals."""
+
+    def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool = False):
+        self.since = next(graph.numbers)  # whatever has a higher number is older
+        outer = graph.recording.get()
+        leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
+        self.inputs = [_Input(leaf, outer) for leaf in leaves]
+        self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
+        began = next(graph.numbers)
+        with recording(True):
+            inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
+            self.out = f(*inner)
+        # f may have written to its arguments: what they were is what we differentiate by.
+        self.variables = [graph.as_it_was(v, began) for v in self.variables]
+        self.given_aux: Any = None
+        if has_aux:
+            if not isinstance(self.out, tuple) or len(self.out) != 2:
+                raise TypeError("with has_aux=True the function returns a pair: (result, aux)")
+            self.out, self.given_aux = self.out
+        self.outputs, self.out_structure = tree().tree_flatten(self.out)
+        self.arrays = [_output_array(y) for y in self.outputs]
+        self.roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
+        self.wanted, older = graph.paths(self.roots, self.variables, self.since)
+        # Whether what comes out is part of a graph that others may walk.
+        self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
+        self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
+
+    def result(self) -> Any:
+        """What f returned, like its primals."""
+        return self._like_in(self.out)
+
+    def aux(self) -> Any:
+        """The second part of what f returned, like its primals."""
+        return self._like_in(self.given_aux)
+
+    def _like_in(self, out: Any) -> Any:
+        return tree().tree_map(self._leaf_like_in, out)
+
+    def _leaf_like_in(self, leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor):
+            if self.as_tensors and type(leaf) in libraries:
+                return Tensor(leaf)
+            return leaf
+        if self.attached:
+            return leaf
+        return Tensor(leaf.data) if self.as_tensors else leaf.data
+
+    def flat_cotangents(self, cts: Any) -> list[Any]:
+        """The cotangents of f's outputs, checked, in the walk's convention."""
+        leaves, structure = tree().tree_flatten(cts)
+        if structure != self.out_structure:
+            raise ValueError(
+                f"the cotangent has the structure {structure}, the output {self.out_structure}"
+            )
+        return [
+            _checked_like(ct, y, "cotangent", "output")
+            for ct, y in zip(leaves, self.arrays, strict=True)
+        ]
+
+    def pull_back(self, cts: Sequence[Any]) -> tuple[Any, ...]:
+        """The cotangent of each primal, as the user sees it, from those of all outputs."""
+        found = self.walk([graph.gradient_of(ct) for ct in cts])
+        return self.like_primals([graph.gradient_of(ct) for ct in found])
+
+    def walk(self, cts: Sequence[Any], record: bool = False) -> list[Any]:
+        """The cotangent of each variable, in the walk's convention."""
+        record = record or self.attached
+        if graph.recording.get():
+            record = record or any(isinstance(ct, Tensor) and ct.requires_grad for ct in cts)
+        pairs = [
+            (y, ct)
+            for y, ct in zip(self.outputs, cts, strict=True)
+            if isinstance(y, Tensor) and y.requires_grad and y._number in self.wanted
+        ]
+        found: dict[int, Any] = {}
+        if pairs:
+            roots = tuple(y for y, _ in pairs)
+            values = tuple(y.data for y in roots)
+            root = graph.recorded(values, (ops.together.operator, roots, values))
+            seeds = tuple(_as_value(ct, record) for _, ct in pairs)
+            self.wanted.add(root._number)
+            with recording(record):
+                for tensor, ct in graph.flow(
+                    root, seeds, as_tensors=record, stops=self.variables, wanted=self.wanted
+                ):
+                    found[tensor._number] = ct
+        return [_found_or_zeros(found, v, record) for v in self.variables]
+
+    def like_primals(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Values for all variables, in the structure of the primals; arrays where arrays came."""
+        rest = iter(values)
+        leaves = [i.like(rest, self.attached) for i in self.inputs]
+        return tree().tree_unflatten(self.structure, leaves)
+
+    def push_forward(self, tangents: tuple[Any, ...]) -> Any:
+        """The derivative of the outputs along tangents of the primals."""
+        flat, structure = tree().tree_flatten(tangents)
+        if structure != self.structure:
+            raise ValueError(
+                f"the tangents have the structure {structure}, the primals {self.structure}"
+            )
+        flat = [
+            _checked_like(t, v.data, "tangent", "primal")
+            for t, v in zip(flat, self.variables, strict=True)
+        ]
+        traced = self.attached or any(isinstance(t, Tensor) and t.requires_grad for t in flat)
+        traced = traced and graph.recording.get()
+        # The pullback, as a function of the cotangents that it is given: linear, so any will do.
+        dummies = [Tensor(np.zeros(y.shape, y.dtype), requires_grad=True) for y in self.arrays]
+        since = next(graph.numbers)
+        with recording(True):
+            pulled = self.walk(dummies, record=True)
+        pairs = [
+            (p, t)
+            for p, t in zip(pulled, flat, strict=True)
+            if isinstance(p, Tensor) and p.requires_grad
+        ]
+        found: dict[int, Any] = {}
+        if pairs:
+            roots = tuple(p for p, _ in pairs)
+            wanted, _ = graph.paths(roots, dummies, since)
+            values = tuple(p.data for p in roots)
+            root = graph.recorded(values, (ops.together.operator, roots, values))
+            wanted.add(root._number)
+            seeds = tuple(_as_value(t, traced) for _, t in pairs)
+            with recording(traced):
+                for tensor, ct in graph.flow(
+                    root, seeds, as_tensors=traced, stops=dummies, wanted=wanted
+                ):
+                    found[tensor._number] = ct
+        leaves = [_found_or_zeros(found, d, traced) for d in dummies]
+        as_tensors = self.as_tensors or traced or any(isinstance(t, Tensor) for t in flat)
+        leaves = [_as_value(leaf, as_tensors) for leaf in leaves]
+        return tree().tree_unflatten(self.out_structure, leaves)
+
+    def rows(self, i: int) -> tuple[Any, ...]:
+        """The Jacobian of output i by each primal."""
+        y = self.arrays[i]
+        for v in self.variables:
+            _check_size(y, v.data)
+        zeros = [np.zeros(other.shape, other.dtype) for other in self.arrays]
+        rows: list[list[Any]] = []
+        for element in np.ndindex(y.shape):
+            seed = np.zeros(y.shape, y.dtype)
+            seed[element] = 1
+            found = self.walk([*zeros[:i], seed, *zeros[i + 1 :]])
+            # Of a complex output this is the derivative itself; of a real one, the gradient.
+            rows.append(found if is_complex(y) else [graph.gradient_of(ct) for ct in found])
+        stacked = [
+            _stacked([row[j] for row in rows], y.shape, v) for j, v in enumerate(self.variables)
+        ]
+        return self.like_primals(stacked)
+
+
+class _Input:
+    """One leaf among the primals, and the fresh Tensors that stand for it."""
+
+    def __init__(self, leaf: Any, outer: bool):
+        self.module = leaf if _is_module(leaf) else None
+        self.is_tensor = isinstance(leaf, Tensor)
+        if self.module is not None:
+            named = list(leaf.named_parameters())
+            self.names, given = [name for name, _ in named], [p for _, p in named]
+            # A parameter is a value, unless an outer transform put a traced one in its place.
+            self.attached = outer and any(p._record is not None for p in given)
+            self.variables = [fresh(p, self.attached) for p in given]
+            new = {id(p): v for p, v in zip(given, self.variables, strict=True)}
+            self.fresh = _with_parameters(leaf, new, {})
+            return
+        if not self.is_tensor:
+            leaf = _primal_array(leaf)
+        _check_floating(leaf)
+        self.attached = outer and self.is_tensor and leaf.requires_grad
+        self.fresh = fresh(leaf, self.attached)
+        self.variables = [self.fresh]
+
+    def like(self, values: Iterator[Any], attached: bool) -> Any:
+        """Values for the variables of this leaf, like the leaf itself."""
+        if self.module is not None:
+            return {name: _as_value(next(values), attached) for name in self.names}
+        return _as_value(next(values), self.is_tensor or attached)
+
+
+def fresh(value: Any, attached: bool) -> Tensor:
+    """A Tensor that nobody else has, at which a walk can stop."""
+    if attached:
+        with recording(True):
+            return ops.identity(value)
+    return Tensor(getattr(value, "_data", value), requires_grad=True)
+
+
+def _is_module(value: Any) -> bool:
+    return hasattr(value, "named_parameters")
+
+
+def _with_parameters(value: Any, new: dict[int, Tensor], made: dict[int, Any]) -> Any:
+    """A copy of a Module (or of a list, tuple or dict in it) with other Tensors as parameters."""
+    if id(value) in new:
+        return new[id(value)]
+    if id(value) in made:
+        return made[id(value)]
+    if isinstance(value, list):
+        return [_with_parameters(part, new, made) for part in value]
+    if type(value) is tuple:
+        return tuple(_with_parameters(part, new, made) for part in value)
+    if isinstance(value, dict):
+        return {key: _with_parameters(part, new, made) for key, part in value.items()}
+    if not _is_module(value):
+        return value
+    copy = made[id(value)] = object.__new__(type(value))
+    for name, part in vars(value).items():
+        vars(copy)[name] = _with_parameters(part, new, made)
+    return copy
+
+
+def _primal_array(leaf: Any) -> Any:
+    if not isinstance(leaf, (int, float, complex, np.generic)) and not hasattr(leaf, "dtype"):
+        raise TypeError(errors.not_differentiable(leaf))
+    return as_array(leaf)
+
+
+def _check_floating(value: Any) -> None:
+    library = array_library(getattr(value, "_data", value))
+    if not library.isdtype(value.dtype, ("real floating", "complex floating")):
+        raise TypeError(errors.not_differentiable(value))
+
+
+def _output_array(y: Any) -> Any:
+    if isinstance(y, Tensor):
+        return y.data
+    array = as_array(y)
+    if getattr(array.dtype, "kind", "f") not in "biufc":
+        raise TypeError(errors.not_an_output(y))
+    return array
+
+
+def _check_scalar(outputs: list[Any], out: Any) -> None:
+    """`grad` is for functions with one real number."""
+    if len(outputs) != 1 or isinstance(out, (tuple, list, dict)):
+        raise TypeError(errors.not_one_number(out))
+    y = _output_array(outputs[0])
+    real = array_library(y).isdtype(y.dtype, ("real floating", "integral"))
+    if y.size != 1 or not real:
+        raise TypeError(errors.not_one_number(y))
+
+
+def _checked_like(value: Any, like: Any, what: str, of: str) -> Any:
+    """A cotangent or a tangent in the shape and dtype of the value that it belongs to."""
+    if isinstance(value, Tensor):
+        if value.shape != like.shape:
+            raise ValueError(errors.other_shape(what, value.shape, of, like.shape))
+        return value if value.dtype == like.dtype else ops.astype(value, like.dtype)
+    array = as_array(value)
+    if array.shape != like.shape:
+        raise ValueError(errors.other_shape(what, array.shape, of, like.shape))
+    if is_complex(array) and not is_complex(like):
+        raise TypeError(f"a complex {what} for a real {of}")
+    return array_library(like).asarray(array, dtype=like.dtype)
+
+
+def _as_value(value: Any, as_tensor: bool) -> Any:
+    """A value as a Tensor, or as an array."""
+    if isinstance(value, Tensor):
+        return value if as_tensor else value.data
+    return Tensor(value) if as_tensor else as_array(value)
+
+
+def _found_or_zeros(found: dict[int, Any], variable: Tensor, as_tensor: bool) -> Any:
+    ct = found.get(variable._number)
+    if ct is None:
+        ct = array_library(variable.data).zeros_like(variable.data)
+    return _as_value(ct, as_tensor)
+
+
+def _stacked(rows: list[Any], shape: tuple[int, ...], variable: Tensor) -> Any:
+    if not rows:
+        return np.zeros(shape + variable.shape, variable.dtype)
+    if any(isinstance(row, Tensor) for row in rows):
+        return ops.reshape(ops.stack(rows), shape + variable.shape)
+    return np.stack(rows).reshape(shape + variable.shape)
+
+
+def _check_size(y: Any, x: Any) -> None:
+    size = y.size * x.size * x.dtype.itemsize
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a system that tells
+        return
+    if size > memory:
+        raise MemoryError(errors.too_large(y.shape + x.shape, x.dtype, size, memory))
+
+
+def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(n, int) for n in positions):
+        raise TypeError(f"argnums is a number or a tuple of numbers, not {argnums!r}")
+    return positions
+
+
+def _chosen(args: tuple[Any, ...], positions: tuple[int, ...]) -> tuple[Any, ...]:
+    for n in positions:
+        if not -len(args) <= n < len(args):
+            raise TypeError(errors.no_such_argument(n, len(args)))
+    return tuple(args[n] for n in positions)
+
+
+def _put_back(args: tuple[Any, ...], positions: tuple[int, ...], primals: Any) -> list[Any]:
+    all_args = list(args)
+    for n, primal in zip(positions, primals, strict=True):
+        all_args[n] = primal
+    return all_args
+
+
+@contextmanager
+def recording(value: bool) -> Iterator[None]:
+    token = graph.recording.set(value)
+    try:
+        yield
+    finally:
+        graph.recording.reset(token)
+
+
+def tree() -> Any:
+    """The library for trees (dicts, lists and tuples of arrays); loaded when it is used."""
+    import optree
+
+    return optree

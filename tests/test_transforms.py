@@ -1,0 +1,500 @@
+"""Transforms: gradients, Jacobians, Hessians, and all the ways to the same derivative."""
+
+import numpy as np
+import pytest
+
+import gradnerve as gn
+from gradnerve import nn
+
+A = np.random.default_rng(3).standard_normal((3, 3))
+
+
+def f(x):
+    """A function of three numbers with a dense Hessian."""
+    return (gn.sin(A @ x) * x).sum() + gn.exp(x).prod()
+
+
+X = np.array([0.3, -0.7, 1.1])
+V = np.array([1.0, 2.0, -0.5])
+
+
+def central(f, x, eps=1e-6):
+    x = np.asarray(x, dtype=float)
+    out = []
+    for i in np.ndindex(x.shape):
+        d = np.zeros_like(x)
+        d[i] = eps
+        out.append((np.asarray(f(x + d)) - np.asarray(f(x - d))) / (2 * eps))
+    return np.moveaxis(np.array(out), 0, -1).reshape(*np.shape(f(x)), *x.shape)
+
+
+# --- Like in, like out ----------------------------------------------------------------------------
+
+
+def test_arrays_in_arrays_out():
+    value, gradient = gn.value_and_grad(f)(X)
+    assert type(value) is np.ndarray and type(gradient) is np.ndarray
+    np.testing.assert_allclose(gradient, central(f, X), rtol=1e-6)
+
+
+def test_a_number_in():
+    assert gn.grad(lambda x: x**3)(2.0) == 12.0
+    assert type(gn.grad(lambda x: x**3)(2.0)) is np.ndarray
+
+
+def test_tensors_in_tensors_out():
+    value, gradient = gn.value_and_grad(f)(gn.Tensor(X))
+    assert isinstance(value, gn.Tensor) and isinstance(gradient, gn.Tensor)
+    assert not value.requires_grad and not gradient.requires_grad
+
+
+def test_a_gradient_of_an_attached_tensor_is_part_of_its_graph():
+    x = gn.Tensor(X, requires_grad=True)
+    value, gradient = gn.value_and_grad(f)(x)
+    assert value.requires_grad and gradient.requires_grad
+    (gradient * V).sum().backward()
+    np.testing.assert_allclose(x.grad, gn.hessian(f)(X) @ V, rtol=1e-10)
+
+
+def test_nothing_of_the_users_is_touched():
+    x = gn.Tensor(X, requires_grad=True)
+    gn.grad(f)(x)
+    gn.grad(f)(X)
+    assert x.grad is None
+    assert not X.flags.writeable or X[0] == 0.3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_dtype_stays(dtype):
+    gradient = gn.grad(lambda x: (x * x).sum())(np.ones(2, dtype))
+    assert gradient.dtype == dtype
+
+
+def test_a_gradient_shares_memory_with_nothing():
+    ct = np.ones(3)
+    x = X.copy()
+    _, pullback = gn.vjp(lambda x: x, x)
+    (first,), (second,) = pullback(ct), pullback(ct)
+    assert not np.shares_memory(first, ct) and not np.shares_memory(first, second)
+
+
+# --- What a function may be -----------------------------------------------------------------------
+
+
+def test_a_constant_has_gradient_0():
+    assert np.array_equal(gn.grad(lambda x: 3.0)(X), np.zeros(3))
+    assert np.array_equal(gn.grad(lambda x: gn.Tensor(3.0))(X), np.zeros(3))
+    assert np.array_equal(gn.grad(lambda x: gn.stop_gradient(x).sum())(X), np.zeros(3))
+
+
+def test_a_function_that_returns_its_input():
+    assert gn.grad(lambda x: x)(2.0) == 1.0
+    y, pullback = gn.vjp(lambda x: x, X)
+    assert np.array_equal(y, X) and np.array_equal(pullback(V)[0], V)
+    assert np.array_equal(gn.jacobian(lambda x: x)(X), np.eye(3))
+
+
+def test_a_function_that_returns_its_input_twice():
+    _y, pullback = gn.vjp(lambda x: (x, {"same": x}), X)
+    assert np.array_equal(pullback((V, {"same": V}))[0], 2 * V)
+
+
+def test_control_flow_and_recursion():
+    def power(x, n):
+        return x if n == 1 else x * power(x, n - 1)
+
+    def until_large(x):
+        while x < 100.0:
+            x = x * x
+        return x
+
+    assert gn.grad(lambda x: power(x, 5))(2.0) == 5 * 16
+    assert gn.grad(until_large)(2.0) == 8 * 2.0**7
+
+
+def test_an_empty_array_and_empty_trees():
+    assert gn.grad(lambda x: x.sum())(np.zeros((0, 3))).shape == (0, 3)
+    assert gn.grad(lambda t: gn.sum(t["x"] ** 2))({"x": X, "none": [], "d": {}})["none"] == []
+
+
+def test_other_arguments_and_options_are_handed_on():
+    def g(a, x, b, *, scale=1.0):
+        return (a * x * b).sum() * scale
+
+    np.testing.assert_allclose(gn.grad(g, argnums=1)(2.0, X, 3, scale=5.0), np.full(3, 30.0))
+    got = gn.grad(g, argnums=(2, 0))(2.0, X, 3.0)
+    assert isinstance(got, tuple)
+    np.testing.assert_allclose(got, (2.0 * X.sum(), 3.0 * X.sum()))
+    np.testing.assert_allclose(gn.grad(g, argnums=-1)(2.0, X, 3.0), 2.0 * X.sum())
+
+
+def test_trees():
+    params = {"w": X, "layers": [np.ones(2), (2.0,)]}
+
+    def loss(p):
+        return (p["w"] ** 2).sum() + p["layers"][0].sum() * p["layers"][1][0]
+
+    gradient = gn.grad(loss)(params)
+    np.testing.assert_allclose(gradient["w"], 2 * X)
+    np.testing.assert_allclose(gradient["layers"][0], [2.0, 2.0])
+    assert gradient["layers"][1] == (2.0,)
+
+
+def test_aux():
+    def g(x):
+        return (x * x).sum(), {"twice": 2 * x, "word": "hello"}
+
+    gradient, aux = gn.grad(g, has_aux=True)(X)
+    np.testing.assert_allclose(gradient, 2 * X)
+    assert type(aux["twice"]) is np.ndarray and aux["word"] == "hello"
+    (value, aux), gradient = gn.value_and_grad(g, has_aux=True)(X)
+    np.testing.assert_allclose(value, (X * X).sum())
+    value, pullback, aux = gn.vjp(g, X, has_aux=True)
+    np.testing.assert_allclose(pullback(1.0)[0], 2 * X)
+
+
+def test_of_a_module():
+    gn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 1))
+    x = np.ones((2, 3), np.float32)
+
+    def loss(model):
+        return (model(x) ** 2).sum()
+
+    _value, gradient = gn.value_and_grad(loss)(model)
+    assert all(p.grad is None for p in model.parameters()), "a transform leaves .grad alone"
+    loss(model).backward()
+    assert list(gradient) == [name for name, _ in model.named_parameters()]
+    for name, p in model.named_parameters():
+        assert type(gradient[name]) is np.ndarray
+        np.testing.assert_allclose(gradient[name], p.grad, rtol=1e-5)
+
+
+def test_a_gradient_penalty_reaches_the_parameters_of_a_closed_over_module():
+    gn.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(), nn.Linear(4, 1))
+    x = np.ones((2, 3), np.float32)
+    penalty = (gn.grad(lambda x: (model(x) ** 2).sum())(x) ** 2).sum()
+    penalty.backward()
+    weight = model[0].weight
+    eps = 1e-3
+    ends = []
+    for sign in (1, -1):
+        with gn.no_grad():
+            kept = weight.data.copy()
+            weight.data[0, 0] += sign * eps
+            ends.append(float((gn.grad(lambda x: (model(x) ** 2).sum())(x) ** 2).sum()))
+            weight.data[...] = kept
+    np.testing.assert_allclose(weight.grad[0, 0], (ends[0] - ends[1]) / (2 * eps), rtol=2e-2)
+
+
+# --- Nesting --------------------------------------------------------------------------------------
+
+
+def test_perturbation_confusion():
+    """d/dx (x · d/dy (x + y)) = 1: the inner derivative is by y alone."""
+    assert gn.grad(lambda x: x * gn.grad(lambda y: x + y)(1.0))(1.0) == 1.0
+    assert gn.grad(lambda x: x * gn.grad(lambda y: x * y)(2.0))(3.0) == 6.0
+
+
+def test_perturbation_confusion_where_both_are_the_same_tensor():
+    def outer(x):
+        inner = gn.grad(lambda y: x * y * y)(x)  # 2 x y at y = x
+        return x * inner
+
+    np.testing.assert_allclose(gn.grad(outer)(3.0), 6 * 9.0)
+
+
+def test_closing_over_the_same_variable_twice():
+    def outer(x):
+        return gn.grad(lambda y: y * x * x)(1.0) + gn.grad(lambda y: y * y * x)(2.0)
+
+    np.testing.assert_allclose(gn.grad(outer)(3.0), 2 * 3.0 + 4.0)
+
+
+def test_what_closes_over_a_traced_tensor_is_a_tensor():
+    x = gn.Tensor(3.0, requires_grad=True)
+    y = x * gn.grad(lambda y: x * y)(2.0)
+    y.backward()
+    assert x.grad == 6.0
+    with gn.no_grad():
+        assert type(gn.grad(lambda y: x * y)(2.0)) is np.ndarray
+
+
+@pytest.mark.parametrize("depth", range(1, 6))
+def test_nested_to_any_depth(depth):
+    g = lambda x: x**6
+    expected = 2.0**6
+    for n in range(depth):
+        g = gn.grad(g)
+        expected = expected * (6 - n) / 2.0
+    np.testing.assert_allclose(g(2.0), expected, rtol=1e-12)
+
+
+def test_no_grad_inside_and_outside():
+    with gn.no_grad():
+        assert gn.grad(lambda x: x * x)(3.0) == 6.0
+        assert gn.graph.recording.get() is False
+
+    def g(x):
+        with gn.no_grad():
+            constant = x * 2.0
+        return x * constant
+
+    assert gn.grad(g)(3.0) == 6.0
+
+
+def test_recording_is_as_before_after_an_error():
+    with gn.no_grad():
+        with pytest.raises(ZeroDivisionError):
+            gn.grad(lambda x: 1 // 0)(1.0)
+        assert gn.graph.recording.get() is False
+
+
+# --- All the ways to the same derivative ----------------------------------------------------------
+
+
+def test_hessian_by_every_way():
+    expected = gn.hessian(f)(X)
+    ways = {
+        "Jacobian of the gradient": gn.jacobian(gn.grad(f))(X),
+        "hvp": np.stack([gn.hvp(f, (X,), (e,)) for e in np.eye(3)]),
+        "JVP of the gradient": np.stack([gn.jvp(gn.grad(f), (X,), (e,))[1] for e in np.eye(3)]),
+        "gradient of the JVP": np.stack(
+            [gn.grad(lambda x, e=e: gn.jvp(f, (x,), (e,))[1])(X) for e in np.eye(3)]
+        ),
+        "gradient of gradient · e": np.stack(
+            [gn.grad(lambda x, e=e: (gn.grad(f)(x) * e).sum())(X) for e in np.eye(3)]
+        ),
+        "JVP of the JVP": np.array(
+            [[gn.jvp(lambda x, e=e: gn.jvp(f, (x,), (e,))[1], (X,), (d,))[1] for d in np.eye(3)]
+             for e in np.eye(3)]
+        ),
+    }  # fmt: skip
+    np.testing.assert_allclose(expected, central(gn.grad(f), X), rtol=1e-6, atol=1e-7)
+    for way, got in ways.items():
+        np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-12, err_msg=way)
+
+
+def test_jvp():
+    value, tangent = gn.jvp(f, (X,), (V,))
+    assert type(value) is np.ndarray and type(tangent) is np.ndarray
+    np.testing.assert_allclose(tangent, central(f, X) @ V, rtol=1e-6)
+    g = lambda x, y: {"a": x * y, "b": gn.sin(x).sum()}
+    _out, tangent = gn.jvp(g, (X, V), (V, X))
+    np.testing.assert_allclose(tangent["a"], V * V + X * X)
+    np.testing.assert_allclose(tangent["b"], (np.cos(X) * V).sum())
+    _, zero = gn.jvp(lambda x: gn.stop_gradient(x) * 2.0, (X,), (V,))
+    assert np.array_equal(zero, np.zeros(3))
+
+
+def test_jacobian_shapes():
+    g = lambda x: gn.stack([x * 2.0, x**2])
+    got = gn.jacobian(g)(np.ones((2, 3)))
+    assert got.shape == (2, 2, 3, 2, 3)
+    np.testing.assert_allclose(got, central(g_plain, np.ones((2, 3))), rtol=1e-6, atol=1e-8)
+    both = gn.jacobian(lambda a, b: a * b.sum(), argnums=(0, 1))(X, V)
+    np.testing.assert_allclose(both[0], np.eye(3) * V.sum())
+    np.testing.assert_allclose(both[1], np.outer(X, np.ones(3)))
+    tree = gn.jacobian(lambda x: {"y": x * x, "z": x.sum()})(X)
+    np.testing.assert_allclose(tree["y"], np.diag(2 * X))
+    np.testing.assert_allclose(tree["z"], np.ones(3))
+
+
+def g_plain(x):
+    return np.stack([x * 2.0, x**2])
+
+
+def test_jacobian_computes_f_once():
+    calls = []
+
+    def g(x):
+        calls.append(1)
+        return x * x
+
+    gn.jacobian(g)(X)
+    assert len(calls) == 1
+    calls.clear()
+    gn.hessian(lambda x: g(x).sum())(X)
+    assert len(calls) == 1
+
+
+def test_a_pullback_may_be_called_again():
+    _, pullback = gn.vjp(lambda x: x * x, X)
+    np.testing.assert_array_equal(pullback(V)[0], pullback(V)[0])
+
+
+def test_what_is_not_wanted_is_not_computed():
+    """Where f closes over parameters, their products are no part of the gradient by x."""
+    weight = gn.Tensor(np.ones((3, 3)), requires_grad=True)
+    before = gn.ops.matmul.operator.rules
+    count = []
+    rules = tuple(
+        (i, (lambda *a, rule=rule, i=i: (count.append(i), rule(*a))[1]), first, second)
+        for i, rule, first, second in before
+    )
+    try:
+        gn.ops.matmul.operator.rules = rules
+        gn.grad(lambda x: (x @ weight).sum())(np.ones((2, 3)))
+    finally:
+        gn.ops.matmul.operator.rules = before
+    assert count == [0], "the product for the weight's gradient was computed"
+
+
+# --- Complex --------------------------------------------------------------------------------------
+
+
+def test_complex_gradients_are_pytorchs(torch):
+    z = np.array([1 + 2j, -0.5 + 0.3j])
+    got = gn.grad(lambda z: gn.abs(z * z + z).sum())(z)
+    t = torch.tensor(z, requires_grad=True)
+    (t * t + t).abs().sum().backward()
+    np.testing.assert_allclose(got, t.grad.numpy())
+    _y, pullback = gn.vjp(lambda z: gn.exp(z), z)
+    ct = np.array([0.3 - 1j, 2j])
+    expected = torch.autograd.grad(torch.exp(t), [t], torch.tensor(ct))[0]
+    np.testing.assert_allclose(pullback(ct)[0], expected.numpy())
+    _out, tangent = gn.jvp(lambda z: z**2, (z,), (ct,))
+    np.testing.assert_allclose(tangent, 2 * z * ct)
+    np.testing.assert_allclose(gn.jacobian(lambda z: z**2)(z), np.diag(2 * z))
+
+
+def test_complex_second_order(torch):
+    z = np.array([1 + 2j, -0.5 + 0.3j])
+    g = lambda z: (gn.abs(z) ** 4).sum()
+    inner = lambda z: (gn.real(gn.grad(g)(z)) ** 2).sum()
+    t = torch.tensor(z, requires_grad=True)
+    (first,) = torch.autograd.grad((t.abs() ** 4).sum(), [t], create_graph=True)
+    (expected,) = torch.autograd.grad((first.real**2).sum(), [t])
+    np.testing.assert_allclose(gn.grad(inner)(z), expected.numpy())
+
+
+# --- Depth, and other libraries -------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_depth():
+    def deep(x):
+        for _ in range(100_000):
+            x = x * 1.0
+        return x
+
+    assert gn.grad(deep)(2.0) == 1.0
+
+
+def test_under_scipy():
+    from scipy.optimize import minimize
+
+    def rosenbrock(x):
+        return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+    found = minimize(gn.value_and_grad(rosenbrock), np.zeros(5), jac=True)
+    np.testing.assert_allclose(found.x, np.ones(5), rtol=1e-4)
+
+
+def test_against_jax():
+    jax = pytest.importorskip("jax", reason="JAX, a reference, is not installed")
+    jax.config.update("jax_enable_x64", True)
+    jnp = jax.numpy
+
+    def g(x):
+        return (jnp.sin(A @ x) * x).sum() + jnp.exp(x).prod()
+
+    np.testing.assert_allclose(gn.grad(f)(X), jax.grad(g)(X), rtol=1e-12)
+    np.testing.assert_allclose(gn.hessian(f)(X), jax.hessian(g)(X), rtol=1e-11)
+    np.testing.assert_allclose(gn.jvp(f, (X,), (V,))[1], jax.jvp(g, (X,), (V,))[1], rtol=1e-12)
+
+
+# --- Bad input ------------------------------------------------------------------------------------
+
+BAD = [
+    (lambda: gn.grad(lambda x: x)(3), TypeError, "differentiate by an argument of int64.*3.0, not"),
+    (lambda: gn.grad(lambda x: x)("a"), TypeError, "cannot differentiate by a str"),
+    (lambda: gn.grad(f)(np.arange(3)), TypeError, "an argument of int64"),
+    (lambda: gn.grad(lambda x: x)(X), TypeError, r"returned float64 of shape \(3,\).*gn.jacobian"),
+    (lambda: gn.grad(lambda x: (x, x))(1.0), TypeError, "returned a tuple.*has_aux"),
+    (lambda: gn.grad(lambda x: None)(1.0), TypeError, "returned a NoneType"),
+    (lambda: gn.grad(lambda x: x > 0)(1.0), TypeError, "returned bool"),
+    (lambda: gn.grad(lambda z: z * z)(1j), TypeError, r"returned complex128.*gn.abs\(z\)"),
+    (lambda: gn.grad(f, argnums=2)(X), TypeError, "argnums has 2, .* called with 1 argument"),
+    (lambda: gn.grad(f, argnums="x")(X), TypeError, "argnums is a number"),
+    (lambda: gn.grad(f, has_aux=True)(X), TypeError, "returns a pair"),
+    (lambda: gn.vjp(lambda x: x, X)[1](np.ones(2)), ValueError, r"\(2,\) for an output .*\(3,\)"),
+    (lambda: gn.vjp(lambda x: x, X)[1]((V, V)), ValueError, "structure"),
+    (lambda: gn.jvp(lambda x: x, (X,), (np.ones(2),)), ValueError, r"\(2,\) for a primal"),
+    (lambda: gn.jvp(lambda x: x, (X,), (V, V)), ValueError, "structure"),
+    (lambda: gn.jvp(lambda x: x, X, V), TypeError, "are tuples"),
+    (
+        lambda: gn.jacobian(lambda x: x)(np.zeros(10**6)),
+        MemoryError,
+        r"float64 of shape \(1000000, 1000000\): 7,450.6 GiB",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call, kind, words", BAD, ids=[words for _, _, words in BAD])
+def test_bad_input(call, kind, words):
+    with pytest.raises(kind, match=f"(?s){words}"):
+        call()
+
+
+# --- Functions that write -------------------------------------------------------------------------
+
+
+def test_a_function_may_write_to_what_it_computes():
+    def f(x):
+        y = gn.zeros(4)
+        y[0] = x[0]
+        for i in range(1, 4):
+            y[i] = y[i - 1] * x[1] + y[0]
+        y += x.sum()
+        return (y * y).sum()
+
+    def without_writes(x):
+        a = x[0]
+        b = a * x[1] + a
+        c = b * x[1] + a
+        d = c * x[1] + a
+        return ((gn.stack([a, b, c, d]) + x.sum()) ** 2).sum()
+
+    x, v = np.array([0.5, 1.2]), np.array([1.0, -2.0])
+    for transform in (gn.grad, gn.jacobian, gn.hessian):
+        np.testing.assert_allclose(transform(f)(x), transform(without_writes)(x), rtol=1e-12)
+    for a, b in zip(
+        (*gn.jvp(f, (x,), (v,)), gn.hvp(f, (x,), (v,))),
+        (*gn.jvp(without_writes, (x,), (v,)), gn.hvp(without_writes, (x,), (v,))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_a_function_that_writes_to_its_argument():
+    def f(x):
+        x[0] = 5.0
+        return (x * x).sum()
+
+    with pytest.raises(RuntimeError, match="would overwrite a leaf"):
+        gn.grad(f)(np.array([1.0, 2.0]))
+    x = gn.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    # An inner transform gets a tensor of the outer one: of what that was, it is the gradient.
+    outer = gn.grad(lambda x: gn.grad(f)(x * 1.0).sum())(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(outer, [0.0, 2.0])
+    inner = gn.grad(f)(x * 1.0)
+    np.testing.assert_array_equal(inner.data, [0.0, 4.0])
+
+
+def test_a_function_that_reads_what_was_written_outside():
+    y = gn.Tensor(np.array([1.0, 2.0]), requires_grad=True) * 3
+    y[0] = 7.0
+    g = gn.grad(lambda x: (x * y).sum())(np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(g.data, [7.0, 6.0])
+
+
+def test_checkpoint_of_a_function_that_writes():
+    def f(x):
+        y = x * 2
+        y[0] = y[1] * y[1]
+        return y
+
+    x = np.array([1.0, 3.0])
+    assert gn.gradcheck(lambda x: gn.checkpoint(f)(x), x, order=2)
