@@ -14,6 +14,7 @@ from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
 from gradnerve.ops import *
+from gradnerve.ops.dtypes import __array_api_version__, __array_namespace_info__
 from gradnerve.transforms import (
     grad,
     hessian,

@@ -436,6 +436,14 @@ def attached(what: str) -> str:
     )
 
 
+def no_such_device(device: Any) -> str:
+    return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+
+
+def no_such_standard(version: Any, known: Sequence[str]) -> str:
+    return f"array API version {version!r}: there are {', '.join(known)}"
+
+
 def ambiguous_truth(shape: tuple[int, ...]) -> str:
     return f"a tensor of shape {shape} is not simply true or false: write .any() or .all()"
 
@@ -463,6 +471,18 @@ def write_shape(operator: str, got: tuple[int, ...], expected: tuple[int, ...]) 
 def write_shape_of_value(got: Any, expected: tuple[int, ...]) -> str:
     return f"a value of shape {got} does not fit into x[key], which has shape {expected}"
 
+
+WRITE_TO_RESULT = (
+    "{} under no_grad() would overwrite a tensor that is an operator's result, behind the back of "
+    "a graph that may need its value. Outside of no_grad() the write is recorded, and gradients "
+    "stay right; or write into a copy that is not in the graph: t = t.detach().clone()."
+)
+
+WRITTEN_AND_FREED = (
+    "backward() came to a value that a tensor had before it was written to (x[key] = ... or x += "
+    "...), and whose graph was freed by an earlier backward(). Two losses of one graph: add them, "
+    "then call backward() once."
+)
 
 STOP_REQUIRING = (
     "requires_grad is set on leaves only; this tensor is an operator's result, and requires grad "

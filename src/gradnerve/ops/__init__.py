@@ -4,8 +4,26 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+import sys
+
+from gradnerve import methods
 from gradnerve.graph import together
 from gradnerve.ops import random
+from gradnerve.ops.creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from gradnerve.ops.diagonal import (
     diag,
     diag_embed,
@@ -14,6 +32,31 @@ from gradnerve.ops.diagonal import (
     overlap_add,
     put_diagonal,
     sliding_window_view,
+)
+from gradnerve.ops.dtypes import (
+    bool,
+    can_cast,
+    complex64,
+    complex128,
+    e,
+    finfo,
+    float32,
+    float64,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    result_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
@@ -70,7 +113,6 @@ from gradnerve.ops.elementwise import (
     negative,
     nextafter,
     not_equal,
-    ones_like,
     positive,
     pow,
     real,
@@ -90,7 +132,6 @@ from gradnerve.ops.elementwise import (
     tanh,
     trunc,
     where,
-    zeros_like,
 )
 from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
 from gradnerve.ops.index import getitem, scatter_add
@@ -332,3 +373,5 @@ for _method, _operator in {
     "std": std,
 }.items():
     setattr(Tensor, _method, _operator)
+
+methods.library = sys.modules[__name__]
