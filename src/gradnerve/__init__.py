@@ -27,4 +27,6 @@ from gradnerve.transforms import (
 
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
 
+from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors)
+
 __version__ = "0.3.0.dev0"
