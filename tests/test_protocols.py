@@ -2,6 +2,9 @@
 
 import inspect
 import re
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -632,3 +635,70 @@ def test_higher_derivatives():
 
 def test_array_library_is_numpys_still():
     assert array_library(np.ones(2)) is np
+
+
+# --- Scripts that know nothing of GradNerve -------------------------------------------------------
+
+
+def script(name):
+    path = Path(__file__).parent.parent / "examples" / f"{name}.py"
+    assert "gradnerve" not in path.read_text(encoding="utf-8")
+    return SimpleNamespace(**runpy.run_path(str(path)))
+
+
+def same_value(f, inputs):
+    """Of arrays and of Tensors."""
+    for ours, theirs in zip(
+        parts(f(*map(gn.Tensor, inputs))), parts(f(*map(np.asarray, inputs))), strict=True
+    ):
+        np.testing.assert_allclose(ours.data, theirs, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "name", ["log_marginal_likelihood", "log_marginal_likelihood_by_determinant", "predict"]
+)
+def test_a_gaussian_process(name):
+    f = getattr(script("numpy_gaussian_process"), name)
+    x = np.linspace(0.0, 3.0, 5)
+    given = (x, np.sin(x), *([x + 0.3] if name == "predict" else []), 0.8, 1.3, 0.2)
+    same_value(f, given)
+    assert gn.gradcheck(f, given, order=2)
+
+
+def test_the_two_likelihoods_have_one_gradient():
+    gp = script("numpy_gaussian_process")
+    gradients = []
+    for f in (gp.log_marginal_likelihood, gp.log_marginal_likelihood_by_determinant):
+        length = gn.Tensor(0.8, requires_grad=True)
+        f(np.linspace(0, 3, 5), np.ones(5), length, 1.0, 0.3).backward()
+        gradients.append(length.grad)
+    np.testing.assert_allclose(*gradients, rtol=1e-9)
+
+
+def test_a_kalman_filter():
+    kalman = script("numpy_kalman_filter")
+    seen = np.array([[0.1], [0.4], [1.2], [1.3]])
+
+    def f(observations, step, acceleration, error):
+        model = kalman.constant_velocity(step, acceleration, error)
+        return kalman.kalman_filter(observations, *model)
+
+    given = (seen, 0.9, 0.2, 0.3)
+    same_value(f, given)
+    assert gn.gradcheck(f, given, order=2)
+
+
+def test_a_planet_by_runge_kutta():
+    orbit = script("numpy_runge_kutta")
+    same_value(lambda s, m: orbit.integrate(s, m, 0.1, 5), (orbit.start(), orbit.MASSES))
+    masses = np.array([1.0, 0.3, 0.1])
+    state = orbit.start() + np.array([[[0.0, 0.3]], [[0.1, 0.0]]]) * np.arange(3)[:, None]
+    assert gn.gradcheck(lambda s, m: orbit.integrate(s, m, 0.2, 2), (state, masses), order=2)
+    assert gn.gradcheck(orbit.energy, (state, masses), order=2)
+
+
+def test_a_lens():
+    spot = script("numpy_ray_optics").spot
+    given = (np.array([10.0, -9.0]), 0.8, 1.5, 9.0, np.array([-1.0, -0.4, 0.3, 0.9]))
+    same_value(spot, given)
+    assert gn.gradcheck(spot, given, order=2)
