@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import dis
 import linecache
 import math
 import os
@@ -46,6 +47,12 @@ def user_line() -> tuple[str, int]:
     while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
+
+
+def caller_writes_to_an_array() -> bool:
+    """Whether the line that asked a Tensor for a number is at `a[...] = tensor`."""
+    frame = sys._getframe(2)
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
 
 
 def at(line: tuple[str, int]) -> str:
