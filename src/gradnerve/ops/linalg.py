@@ -853,22 +853,19 @@ def _(ct, y):
     if vh.shape[-2] > n:
         without_gradient("svd", ct_vh[..., n:, :], "full_matrices=False")
         vh, ct_vh = part(vh, n), part(ct_vh, n)
-    k, j = adjoint(u) @ ct_u, vh @ adjoint(ct_vh)
-    of_u, of_v = k, adjoint(ct_vh) if vh.shape[-1] > n else None
-    k, j = k - adjoint(k), j - adjoint(j)
+    of_u, of_v = adjoint(u) @ ct_u, vh @ adjoint(ct_vh)
+    k, j = of_u - adjoint(of_u), of_v - adjoint(of_v)
     rows, columns = expand_dims(s, -1), expand_dims(s, -2)
     gaps = (columns - rows) * (columns + rows)
     inner = divided(off_diagonal(k), gaps) * columns + rows * divided(off_diagonal(j), gaps)
     inner = inner + from_diagonal(ct[1])
     if is_complex(u):  # u and v can turn together; how far apart they are shows in X
         inner = inner + from_diagonal(divided(matrix_diagonal(k), 2 * s))
-    left = u @ inner
-    if u.shape[-2] > n:
-        left = left + divided(ct_u - u @ of_u, columns)
-    share = left @ vh
-    if of_v is not None:
-        rest = ct_vh - (ct_vh @ adjoint(vh)) @ vh
-        share = share + u @ divided(rest, rows)
+    share = u @ inner @ vh
+    if u.shape[-2] > n:  # X has directions that U does not span
+        share = share + divided(ct_u - u @ of_u, columns) @ vh
+    if vh.shape[-1] > n:
+        share = share + u @ divided(ct_vh - adjoint(of_v) @ vh, rows)
     return conj(share)
 
 
