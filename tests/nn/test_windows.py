@@ -442,7 +442,7 @@ REFUSED = [
      r"^conv2d expects a bias of shape \(2,\), got \(3,\)"),
     (lambda x: F.conv2d(x, normal(2, 2, 2, 2), groups=0), r"^conv2d expects 0 channels, got 2"),
     (lambda x: F.conv2d(x, normal(2, 2, 5, 5)),
-     r"^conv2d has a window of \(5, 5\) .*larger than the input, \(4, 4\).*shape \(1, 2, 4"),
+     r"^conv2d has a window of \(5, 5\), .*larger than the input, \(4, 4\).*shape \(1, 2, 4"),
     (lambda x: F.conv_transpose2d(x, normal(3, 1, 2, 2)),
      r"^conv_transpose2d expects 3 channels, got 2 \(input of shape \(1, 2, 4, 4\)\)"),
     (lambda x: F.conv_transpose2d(x, normal(2, 1, 2)),
