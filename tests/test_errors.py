@@ -154,6 +154,11 @@ def test_a_layer_says_its_path():
         "`encoder.convs.0` (Conv2d(3, 4, kernel_size=(3, 3))) expects 3 channels, got 1 "
         "(input of shape (2, 1, 8, 8))"
     )
+    assert says(ValueError, lambda: Net()(ones(2, 3, 5, 5))) == (
+        "`encoder.pool` (MaxPool2d(kernel_size=4, stride=4, padding=0)) has a window of (4, 4), "
+        "with dilation (1, 1), that is larger than the input, (3, 3) with its padding "
+        "(input of shape (2, 4, 3, 3))"
+    )
     assert says(ValueError, lambda: nn.Linear(3, 2)(ones(7))) == (
         "Linear(3, 2, bias=True) expects a last axis of 3, got 7 (input of shape (7,))"
     )
@@ -166,8 +171,10 @@ def test_a_layer_says_its_path():
 
 
 def test_any_other_error_in_a_layer_says_its_path_too():
-    with pytest.raises(ValueError, match="a window of") as caught:
-        Net()(ones(2, 3, 5, 5))
+    net = Net()
+    net.encoder.pool.padding = 3
+    with pytest.raises(ValueError, match="more than half the kernel") as caught:
+        net(ones(2, 3, 8, 8))
     assert caught.value.__notes__ == ["in layer 'encoder.pool' (MaxPool2d)"]
 
 

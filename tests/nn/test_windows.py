@@ -442,7 +442,7 @@ REFUSED = [
      r"^conv2d expects a bias of shape \(2,\), got \(3,\)"),
     (lambda x: F.conv2d(x, normal(2, 2, 2, 2), groups=0), r"^conv2d expects 0 channels, got 2"),
     (lambda x: F.conv2d(x, normal(2, 2, 5, 5)),
-     r"^conv2d has a window of \(5, 5\) .*larger than the input, \(4, 4\).*shape \(1, 2, 4"),
+     r"^conv2d has a window of \(5, 5\), .*larger than the input, \(4, 4\).*shape \(1, 2, 4"),
     (lambda x: F.conv_transpose2d(x, normal(3, 1, 2, 2)),
      r"^conv_transpose2d expects 3 channels, got 2 \(input of shape \(1, 2, 4, 4\)\)"),
     (lambda x: F.conv_transpose2d(x, normal(2, 1, 2)),
@@ -507,3 +507,67 @@ def test_refuses(f, words):
 def test_antialias_is_not_there():
     with pytest.raises(NotImplementedError, match="there is no antialias here"):
         F.interpolate(normal(1, 1, 4, 4), 2, mode="bilinear", antialias=True)
+
+
+# --- Layers ---------------------------------------------------------------------------------------
+
+CONV = {"kernel_size": 3, "stride": 2, "padding": 1, "groups": 2}
+LAYERS = [
+    *[(f"Conv{n}d", n, (4, 6), CONV | {"dilation": 2}) for n in (1, 2, 3)],
+    *[("Conv2d", 2, (4, 6, 3), {"padding": (2, 1), "padding_mode": mode, "bias": False})
+      for mode in ("zeros", "reflect", "replicate", "circular")],
+    ("Conv2d", 2, (4, 6, (2, 3)), {"padding": "same", "padding_mode": "reflect"}),
+    *[(f"ConvTranspose{n}d", n, (4, 6), CONV | {"output_padding": 1}) for n in (1, 2, 3)],
+    *[(f"MaxPool{n}d", n, (3,), {"padding": 1, "ceil_mode": True}) for n in (1, 2, 3)],
+    *[(f"AvgPool{n}d", n, (3,), {"padding": 1, "count_include_pad": False}) for n in (1, 2, 3)],
+    ("AvgPool2d", 2, (3, 2), {"divisor_override": 5}),
+    *[(f"AdaptiveAvgPool{n}d", n, (3,), {}) for n in (1, 2, 3)],
+    *[(f"AdaptiveMaxPool{n}d", n, (3,), {}) for n in (1, 2, 3)],
+    ("Upsample", 2, (), {"scale_factor": 2, "mode": "bilinear"}),
+    ("Upsample", 1, (7,), {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "ndim", "args", "options"), LAYERS)
+def test_layer(name, ndim, args, options, torch):
+    """The same arguments, weights of the same names and shapes, and the same result."""
+    double = {"dtype": "float64"} if "Conv" in name else {}
+    ours = getattr(gn.nn, name)(*args, **options, **double)
+    theirs = getattr(torch.nn, name)(*args, **options).double()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict({k: v.numpy() for k, v in theirs.state_dict().items()})
+    x = normal(2, 4, *(6, 5, 7)[:ndim])
+    y, expected = ours(gn.Tensor(x)), theirs(torch.tensor(x))
+    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["MaxPool2d", "AdaptiveMaxPool2d"])
+def test_layers_that_return_places(name, torch):
+    x = normal(1, 2, 6, 6)
+    y, places = getattr(gn.nn, name)(2, return_indices=True)(gn.Tensor(x))
+    expected = getattr(torch.nn, name)(2, return_indices=True)(torch.tensor(x))
+    np.testing.assert_array_equal(y.data, expected[0].numpy())
+    np.testing.assert_array_equal(places.data, expected[1].numpy())
+
+
+def test_layers_of_windows_are_shown_and_named():
+    nn = gn.nn
+    assert repr(nn.ConvTranspose2d(2, 4, 3, output_padding=1, stride=2)) == (
+        "ConvTranspose2d(2, 4, kernel_size=(3, 3), stride=2, output_padding=1)"
+    )
+    assert repr(nn.Conv1d(2, 4, 3, padding_mode="reflect")) == (
+        "Conv1d(2, 4, kernel_size=(3,), padding_mode=reflect)"
+    )
+    assert repr(nn.AvgPool1d(2)) == "AvgPool1d(kernel_size=2, stride=2, padding=0)"
+    assert repr(nn.AdaptiveAvgPool2d((1, None))) == "AdaptiveAvgPool2d(output_size=(1, None))"
+    assert repr(nn.Upsample(scale_factor=2)) == "Upsample(scale_factor=2, mode='nearest')"
+    assert repr(nn.Upsample(4)) == "Upsample(size=4, mode='nearest')"
+    with pytest.raises(ValueError, match=r"^ConvTranspose1d: padding_mode is one of .*'reflect'"):
+        nn.ConvTranspose1d(2, 4, 3, padding_mode="reflect")
+    with pytest.raises(ValueError, match=r"^Conv3d: 3 input and 4 output channels do not divide"):
+        nn.Conv3d(3, 4, 3, groups=2)
+    with pytest.raises(ValueError, match=r"^Conv2d: kernel_size is a whole number, or 2 of them"):
+        nn.Conv2d(3, 4, (3, 3, 3))
+    model = nn.Sequential({"up": nn.ConvTranspose2d(2, 4, 3)})
+    with pytest.raises(ValueError, match=r"^`up` \(ConvTranspose2d\(.* expects 2 channels, got 3"):
+        model(normal(1, 3, 4, 4))

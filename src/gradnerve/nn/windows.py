@@ -74,7 +74,7 @@ def _conv(
             )
         _check_groups(name, "filters", weight.shape[0], groups)
         _check_bias(name, x, bias, weight.shape[0])
-        window = _window(name, ndim, tuple(weight.shape[2:]), stride, padding, dilation)
+        window = window_of(name, ndim, tuple(weight.shape[2:]), stride, padding, dilation)
         return ops.convolve(x, weight, _fitting(name, window, x), groups, bias)
 
     return _batched(ndim, name, input, convolve)
@@ -143,7 +143,7 @@ def _conv_transpose(
         filters = weight.shape[1] * groups
         _check_bias(name, x, bias, filters)
         strides, dilations, extras, sides = (
-            _each(name, what, value, ndim)
+            each(name, what, value, ndim)
             for what, value in (
                 ("stride", stride), ("dilation", dilation), ("output_padding", output_padding),
                 ("padding", padding),
@@ -321,7 +321,7 @@ def _avg_pool(
         total = ops.window_sum(x, window)
         if divisor_override is not None:
             return total / divisor_override
-        sides = _each(name, "padding", padding, ndim) if count_include_pad else (0,) * ndim
+        sides = each(name, "padding", padding, ndim) if count_include_pad else (0,) * ndim
         margins = tuple((a - p, b - p) for (a, b), p in zip(window.padding, sides, strict=True))
         if not any(a or b for a, b in margins):  # each window is whole
             return total / math.prod(window.kernel)
@@ -366,7 +366,7 @@ def _lp_pool(
     ndim: int, input: Any, norm_type: Any, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Any:
     name = f"lp_pool{ndim}d"
-    size = math.prod(_each(name, "kernel_size", kernel_size, ndim))
+    size = math.prod(each(name, "kernel_size", kernel_size, ndim))
     power = float(norm_type)
     mean = _avg_pool(ndim, input**power, kernel_size, stride, 0, ceil_mode, True, None, name)
     total = mean * size
@@ -476,7 +476,7 @@ def _output_size(name: str, ndim: int, x: Any, output_size: Any) -> tuple[int, .
         sizes = [n if m is None else m for n, m in zip(x.shape[2:], sizes, strict=True)]
     if 0 in x.shape[2:]:
         raise LayerMismatch(name, "has nothing to pool", x.shape)
-    return _each(name, "output_size", tuple(sizes), ndim)
+    return each(name, "output_size", tuple(sizes), ndim)
 
 
 def _adaptive_spans(n: int, m: int) -> list[tuple[int, int]]:
@@ -521,9 +521,9 @@ def unfold(
     """
 
     def windows(x: Any) -> Any:
-        kernel = _each("unfold", "kernel_size", kernel_size, 2)
-        sides = _each("unfold", "padding", padding, 2)
-        window = _fitting("unfold", _window("unfold", 2, kernel, stride, sides, dilation), x)
+        kernel = each("unfold", "kernel_size", kernel_size, 2)
+        sides = each("unfold", "padding", padding, 2)
+        window = _fitting("unfold", window_of("unfold", 2, kernel, stride, sides, dilation), x)
         count = math.prod(window.counts(x.shape[2:]))
         return ops.reshape(
             ops.window_values(x, window), (x.shape[0], x.shape[1] * math.prod(kernel), count)
@@ -547,10 +547,10 @@ def fold(
     """
 
     def gather(x: Any) -> Any:
-        sizes = _each("fold", "output_size", output_size, 2)
-        kernel = _each("fold", "kernel_size", kernel_size, 2)
-        sides = _each("fold", "padding", padding, 2)
-        window = _window("fold", 2, kernel, stride, sides, dilation)
+        sizes = each("fold", "output_size", output_size, 2)
+        kernel = each("fold", "kernel_size", kernel_size, 2)
+        sides = each("fold", "padding", padding, 2)
+        window = window_of("fold", 2, kernel, stride, sides, dilation)
         size = math.prod(kernel)
         if x.shape[1] % size:
             raise LayerMismatch(
@@ -634,7 +634,7 @@ def _new_sizes(
     """The sizes of the result, and the factors that were asked for."""
     ndim = len(sizes)
     if size is not None:
-        return _each("interpolate", "size", size, ndim), [None] * ndim
+        return each("interpolate", "size", size, ndim), [None] * ndim
     given = scale_factor if isinstance(scale_factor, (tuple, list)) else [scale_factor] * ndim
     factors = [float(f) for f in given]
     if len(factors) != ndim or min(factors) <= 0:
@@ -642,7 +642,7 @@ def _new_sizes(
             f"interpolate: scale_factor is a positive number, or {ndim} of them; got {scale_factor}"
         )
     new = tuple(math.floor(n * f) for n, f in zip(sizes, factors, strict=True))
-    return _each("interpolate", "size", new, ndim), factors
+    return each("interpolate", "size", new, ndim), factors
 
 
 @lru_cache(maxsize=256)
@@ -787,7 +787,7 @@ def _factor(name: str, what: str, x: Any, value: Any) -> int:
         raise LayerMismatch(
             name, f"expects an input (..., C, H, W), got {len(x.shape)} axes", x.shape
         )
-    return _each(name, what, value, 1)[0]
+    return each(name, what, value, 1)[0]
 
 
 # --- Checks ---------------------------------------------------------------------------------------
@@ -806,7 +806,7 @@ def _batched(ndim: int, name: str, x: Any, function: Callable[[Any], Any], wante
     raise LayerMismatch(name, f"expects an input {wanted}, got {len(x.shape)} axes", x.shape)
 
 
-def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
+def each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
     """One whole number for each axis, of one for all or of as many."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     values = values * ndim if len(values) == 1 else values
@@ -819,11 +819,12 @@ def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
     return values
 
 
-def _window(
+def window_of(
     name: str, ndim: int, kernel: tuple[int, ...], stride: Any, padding: Any, dilation: Any
 ) -> Window:
-    strides = _each(name, "stride", stride, ndim)
-    dilations = _each(name, "dilation", dilation, ndim)
+    """The window of these sizes, each a number or one for each axis; the padding also by name."""
+    strides = each(name, "stride", stride, ndim)
+    dilations = each(name, "dilation", dilation, ndim)
     if padding == "same":
         if set(strides) != {1}:
             raise ValueError(f"{name}: padding='same' needs a stride of 1, got {stride}")
@@ -832,17 +833,24 @@ def _window(
     elif isinstance(padding, str) and padding != "valid":
         raise ValueError(f"{name}: padding is a number, 'same' or 'valid', not {padding!r}")
     else:
-        sides = _each(name, "padding", 0 if padding == "valid" else padding, ndim)
+        sides = each(name, "padding", 0 if padding == "valid" else padding, ndim)
         margins = tuple((p, p) for p in sides)
     return Window(kernel, strides, margins, dilations)
 
 
 def _fitting(name: str, window: Window, x: Any) -> Window:
     """The window, which must not be larger than the input with its padding."""
+    sides = zip(x.shape[2:], window.padding, strict=True)
+    sizes = tuple(before + n + after for n, (before, after) in sides)
     try:
-        window.counts(x.shape[2:])
-    except ValueError as error:
-        raise LayerMismatch(name, f"has {error}", x.shape) from None
+        window.counts_padded(sizes)
+    except ValueError:
+        raise LayerMismatch(
+            name,
+            f"has a window of {window.kernel}, with dilation {window.dilation}, that is larger "
+            f"than the input, {sizes} with its padding",
+            x.shape,
+        ) from None
     return window
 
 
@@ -850,11 +858,11 @@ def _pool_window(
     name: str, ndim: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> Window:  # fmt: skip
-    kernel = _each(name, "kernel_size", kernel_size, ndim)
+    kernel = each(name, "kernel_size", kernel_size, ndim)
     # As in PyTorch, an empty stride is none.
     stride = kernel if stride is None or stride == () or stride == [] else stride
-    sides = _each(name, "padding", padding, ndim)
-    window = _window(name, ndim, kernel, stride, sides, dilation)
+    sides = each(name, "padding", padding, ndim)
+    window = window_of(name, ndim, kernel, stride, sides, dilation)
     if any(2 * p > k for p, k in zip(sides, kernel, strict=True)):
         raise ValueError(f"{name}: a padding of {padding} is more than half the kernel, {kernel}")
     if not ceil_mode:
