@@ -322,7 +322,9 @@ def test_value_is_numpys(expression):
         assert type(ours) is gn.Tensor
         assert type(ours.data) is np.ndarray
         assert ours.shape == np.shape(theirs)
-        assert ours.dtype == np.asarray(theirs).dtype
+        # (NumPy's eigenvalues are real if they happen to be; the standard's are always complex.)
+        if "np.linalg.eig(" not in expression and "np.linalg.eigvals(" not in expression:
+            assert ours.dtype == np.asarray(theirs).dtype
         np.testing.assert_allclose(ours.data, theirs, rtol=1e-12, atol=1e-13)
 
 
@@ -692,7 +694,7 @@ def test_a_planet_by_runge_kutta():
     orbit = script("numpy_runge_kutta")
     same_value(lambda s, m: orbit.integrate(s, m, 0.1, 5), (orbit.start(), orbit.MASSES))
     masses = np.array([1.0, 0.3, 0.1])
-    state = orbit.start() + np.array([[[0.0, 0.3]], [[0.1, 0.0]]]) * np.arange(3)[:, None]
+    state = orbit.start() + np.array([[[0.0, 0.3]], [[0.1, 0.0]]]) * np.arange(1, 4)[:, None]
     assert gn.gradcheck(lambda s, m: orbit.integrate(s, m, 0.2, 2), (state, masses), order=2)
     assert gn.gradcheck(orbit.energy, (state, masses), order=2)
 
