@@ -72,7 +72,7 @@ _OURS = {
     "linalg.tensorinv": "linalg.tensorinv", "linalg.tensorsolve": "linalg.tensorsolve",
     "einsum": "einsum", "kron": "kron", "tensordot": "tensordot",
     "linalg.cholesky": "linalg.cholesky", "linalg.cross": "linalg.cross",
-    "linalg.det": "linalg.det", "linalg.diagonal": "linalg.diagonal", "linalg.eig": "linalg.eig",
+    "linalg.det": "linalg.det", "linalg.diagonal": "linalg.matrix_diagonal", "linalg.eig": "linalg.eig",
     "linalg.eigvals": "linalg.eigvals", "linalg.inv": "linalg.inv", "linalg.matmul": "matmul",
     "linalg.matrix_power": "linalg.matrix_power", "linalg.matrix_norm": "linalg.matrix_norm",
     "linalg.matrix_transpose": "matrix_transpose", "linalg.multi_dot": "linalg.multi_dot",
