@@ -322,7 +322,9 @@ def test_value_is_numpys(expression):
         assert type(ours) is gn.Tensor
         assert type(ours.data) is np.ndarray
         assert ours.shape == np.shape(theirs)
-        assert ours.dtype == np.asarray(theirs).dtype
+        # (NumPy's eigenvalues are real if they happen to be; the standard's are always complex.)
+        if "np.linalg.eig(" not in expression and "np.linalg.eigvals(" not in expression:
+            assert ours.dtype == np.asarray(theirs).dtype
         np.testing.assert_allclose(ours.data, theirs, rtol=1e-12, atol=1e-13)
 
 
@@ -516,6 +518,10 @@ def test_options_without_a_gradient_are_numpys():
     out[0] = x[2]
     assert out.tolist() == [6.0, 4.0, 6.0]
     assert np.sum(x, out=np.zeros(())) == 12.0
+    assert np.sum(x, 0, None, np.zeros(())).item() == 12.0
+    assert np.reshape(x, (3, 1), order="A").shape == (3, 1)
+    weights = [1.0, 2.0, 1.0]
+    np.testing.assert_array_equal(np.cov(x, aweights=weights), np.cov(x.data, aweights=weights))
 
 
 @pytest.mark.parametrize(
@@ -549,9 +555,9 @@ def test_other_options_are_refused_in_our_words():
         np.exp(x, where=[True, False])
     with pytest.raises(TypeError, match=r"np\.exp\(\.\.\., dtype=\.\.\.\) is not differentiated"):
         np.exp(x, dtype=np.float32)
-    with pytest.raises(TypeError, match=r"np\.reshape\(.*order='A'.*lie in memory"):
+    with pytest.raises(TypeError, match=r"np\.reshape\(\.\.\., order=\.\.\.\) is not"):
         np.reshape(x, (2, 1), order="A")
-    with pytest.raises(TypeError, match=r"np\.cov with weights"):
+    with pytest.raises(TypeError, match=r"np\.cov\(\.\.\., aweights=\.\.\.\) is not"):
         np.cov(x, aweights=[1.0, 2.0])
     with pytest.raises(ValueError, match="need `initial`"):
         np.max(x, where=[True, False])
@@ -692,7 +698,7 @@ def test_a_planet_by_runge_kutta():
     orbit = script("numpy_runge_kutta")
     same_value(lambda s, m: orbit.integrate(s, m, 0.1, 5), (orbit.start(), orbit.MASSES))
     masses = np.array([1.0, 0.3, 0.1])
-    state = orbit.start() + np.array([[[0.0, 0.3]], [[0.1, 0.0]]]) * np.arange(3)[:, None]
+    state = orbit.start() + np.array([[[0.0, 0.3]], [[0.1, 0.0]]]) * np.arange(1, 4)[:, None]
     assert gn.gradcheck(lambda s, m: orbit.integrate(s, m, 0.2, 2), (state, masses), order=2)
     assert gn.gradcheck(orbit.energy, (state, masses), order=2)
 

@@ -72,7 +72,8 @@ _OURS = {
     "linalg.tensorinv": "linalg.tensorinv", "linalg.tensorsolve": "linalg.tensorsolve",
     "einsum": "einsum", "kron": "kron", "tensordot": "tensordot",
     "linalg.cholesky": "linalg.cholesky", "linalg.cross": "linalg.cross",
-    "linalg.det": "linalg.det", "linalg.diagonal": "linalg.diagonal", "linalg.eig": "linalg.eig",
+    "linalg.det": "linalg.det", "linalg.diagonal": "linalg.matrix_diagonal",
+    "linalg.eig": "linalg.eig",
     "linalg.eigvals": "linalg.eigvals", "linalg.inv": "linalg.inv", "linalg.matmul": "matmul",
     "linalg.matrix_power": "linalg.matrix_power", "linalg.matrix_norm": "linalg.matrix_norm",
     "linalg.matrix_transpose": "matrix_transpose", "linalg.multi_dot": "linalg.multi_dot",
@@ -182,7 +183,10 @@ def array_function(self: Any, function: Any, types: Any, args: Any, options: Any
             return NotImplemented
     call, accepted = _known.get(function) or _look_up(function, _name(function))
     if not options:
-        return call(*args)
+        try:
+            return call(*args)
+        except Declined as declined:
+            return _on_data(function, _name(function), False, declined.option)(*args)
     return _called(function, _name(function), "__call__", call, accepted, args, options)
 
 
@@ -259,11 +263,14 @@ def _called(
     if not set(rest).issubset(accepted) and method == "__call__":
         ours = dict(zip(_parameters(function), accepted, strict=False))
         rest = {o if o in accepted else ours.get(o, o): v for o, v in rest.items()}  # m= of np.flip
+    unknown = [o for o in rest if o not in accepted and name in DIFFERENTIABLE]
     if "out" not in rest and ("**" in accepted or set(rest).issubset(accepted)):
-        return call(*args, **rest)
+        try:
+            return call(*args, **rest)
+        except Declined as declined:
+            unknown = [declined.option]
     original = function if method == "__call__" else getattr(function, method)
     shown = name if method == "__call__" else f"{name}.{method}"
-    unknown = [o for o in rest if o not in accepted and name in DIFFERENTIABLE]
     return _on_data(original, shown, name in PLAIN, *unknown[:1])(*args, **options)
 
 
@@ -321,7 +328,7 @@ def _written(options: dict[str, Any]) -> bool:
 
 def _refusal(name: str, option: str, options: dict[str, Any]) -> str:
     detach = "If no gradient is wanted, pass tensor.detach(), or write `with gn.no_grad():`."
-    if not _is_usual("out", options.get("out")):
+    if option == "out" or not _is_usual("out", options.get("out")):
         return (
             f"np.{name}(..., out=...): a value that is part of the graph cannot be written into an "
             f"array or a tensor. Leave out `out` (for `a += b`, write a = a + b). {detach}"
@@ -396,10 +403,18 @@ def as_given(x: Any) -> Any:
     return x if isinstance(x, Tensor) else as_array(x)
 
 
+class Declined(Exception):
+    """An adapter does not differentiate an option. Without a gradient NumPy computes it."""
+
+    def __init__(self, option: str):
+        super().__init__(option)
+        self.option = option
+
+
 def _no_out(out: Any) -> None:
     """`out` by position; by name it does not get here."""
     if out is not None:
-        raise TypeError("`out`: the result of a Tensor is a new Tensor. Leave out `out`.")
+        raise Declined("out")
 
 
 def _in(dtype: Any, x: Any) -> Any:
@@ -515,24 +530,21 @@ def _(a, choices, mode="raise"):
 
 @adapter("reshape")
 def _(a, /, shape, order="C", copy=None):
-    return _in_order("reshape", a, shape, order)
+    return _in_order(a, shape, order)
 
 
 @adapter("ravel")
 def _(a, order="C"):
-    return _in_order("ravel", a, (-1,), order)
+    return _in_order(a, (-1,), order)
 
 
-def _in_order(name: str, a: Any, shape: Any, order: str) -> Any:
+def _in_order(a: Any, shape: Any, order: str) -> Any:
     if order == "F":
         # Fortran's order is that of C with all axes reversed.
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         return _transposed(ops.reshape(_transposed(a), shape[::-1]))
-    if order != "C":
-        raise TypeError(
-            f"np.{name}(..., order={order!r}) depends on how the values lie in memory: "
-            "write order='C' or order='F'"
-        )
+    if order != "C":  # the others depend on how the values lie in memory
+        raise Declined("order")
     return ops.reshape(a, shape)
 
 
@@ -847,7 +859,7 @@ def _cov(
     m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None
 ):
     if fweights is not None or aweights is not None:
-        raise TypeError("np.cov with weights is not differentiated: write the weighted sum")
+        raise Declined("aweights" if fweights is None else "fweights")
     x = _rows(_in(dtype, m), rowvar)
     x = x if y is None else ops.concat([x, _rows(_in(dtype, y), rowvar)], 0)
     n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
