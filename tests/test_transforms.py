@@ -436,3 +436,65 @@ BAD = [
 def test_bad_input(call, kind, words):
     with pytest.raises(kind, match=f"(?s){words}"):
         call()
+
+
+# --- Functions that write -------------------------------------------------------------------------
+
+
+def test_a_function_may_write_to_what_it_computes():
+    def f(x):
+        y = gn.zeros(4)
+        y[0] = x[0]
+        for i in range(1, 4):
+            y[i] = y[i - 1] * x[1] + y[0]
+        y += x.sum()
+        return (y * y).sum()
+
+    def without_writes(x):
+        a = x[0]
+        b = a * x[1] + a
+        c = b * x[1] + a
+        d = c * x[1] + a
+        return ((gn.stack([a, b, c, d]) + x.sum()) ** 2).sum()
+
+    x, v = np.array([0.5, 1.2]), np.array([1.0, -2.0])
+    for transform in (gn.grad, gn.jacobian, gn.hessian):
+        np.testing.assert_allclose(transform(f)(x), transform(without_writes)(x), rtol=1e-12)
+    for a, b in zip(
+        (*gn.jvp(f, (x,), (v,)), gn.hvp(f, (x,), (v,))),
+        (*gn.jvp(without_writes, (x,), (v,)), gn.hvp(without_writes, (x,), (v,))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_a_function_that_writes_to_its_argument():
+    def f(x):
+        x[0] = 5.0
+        return (x * x).sum()
+
+    with pytest.raises(RuntimeError, match="would overwrite a leaf"):
+        gn.grad(f)(np.array([1.0, 2.0]))
+    x = gn.Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    # An inner transform gets a tensor of the outer one: of what that was, it is the gradient.
+    outer = gn.grad(lambda x: gn.grad(f)(x * 1.0).sum())(np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(outer, [0.0, 2.0])
+    inner = gn.grad(f)(x * 1.0)
+    np.testing.assert_array_equal(inner.data, [0.0, 4.0])
+
+
+def test_a_function_that_reads_what_was_written_outside():
+    y = gn.Tensor(np.array([1.0, 2.0]), requires_grad=True) * 3
+    y[0] = 7.0
+    g = gn.grad(lambda x: (x * y).sum())(np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(g.data, [7.0, 6.0])
+
+
+def test_checkpoint_of_a_function_that_writes():
+    def f(x):
+        y = x * 2
+        y[0] = y[1] * y[1]
+        return y
+
+    x = np.array([1.0, 3.0])
+    assert gn.gradcheck(lambda x: gn.checkpoint(f)(x), x, order=2)

@@ -14,6 +14,7 @@ from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
 from gradnerve.ops import *
+from gradnerve.ops.dtypes import __array_api_version__, __array_namespace_info__
 from gradnerve.transforms import (
     grad,
     hessian,
@@ -26,5 +27,9 @@ from gradnerve.transforms import (
 )
 
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
+
+import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
+
+from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors)
 
 __version__ = "0.3.0.dev0"

@@ -114,6 +114,13 @@ class Checks:
             link = ref(tensor, lambda _: self.notes.pop(number, None))
             self.notes[number] = Note(link, line, _fingerprints(tensor, tensor._record))
 
+    def moved(self, target: Tensor) -> None:
+        """A tensor's record is now that of another: the one that was written to, or was before."""
+        note = self.notes.get(target._number) if target._requires_grad else None
+        if note is not None:
+            number = target._number
+            note.tensor = ref(target, lambda _: self.notes.pop(number, None))
+
     def used(self, tensor: Tensor, record: graph.Record) -> None:
         """Backward is about to use what was saved for a tensor."""
         note = self.notes.get(tensor._number)

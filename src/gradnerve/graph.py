@@ -43,6 +43,9 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
+written = False
+"""Whether a tensor in a graph was ever written to (`become`)."""
+
 new = object.__new__  # makes a Tensor without asking its __init__
 
 watch: Any = None
@@ -294,7 +297,8 @@ def flow(
     checks = watch
 
     while queue:
-        tensor, ct, _ = reached.pop(heappop(queue))
+        here = heappop(queue)
+        tensor, ct, _ = reached.pop(here)
         record = tensor._record
         if type(record) is not tuple:
             if record is not None:
@@ -323,6 +327,8 @@ def flow(
             y, ct = _filled(tensor, ct, as_tensors)
         elif as_tensors:
             y = tensor
+        if as_tensors and written:
+            args = as_they_were(args, values, here)
         seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
         rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
         for position, rule, first, second in rules:
@@ -330,6 +336,11 @@ def flow(
             if not isinstance(parent, Tensor) or not parent._requires_grad:
                 continue
             number = parent._number
+            if number < here:  # it has been written to since: what it was before is meant
+                parent = as_it_was(parent, here)
+                if parent is None or not parent._requires_grad:
+                    continue
+                number = parent._number
             if wanted is not None and number not in wanted:
                 continue
             share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
@@ -383,12 +394,11 @@ def paths(
             older[number] = tensor
         elif type(record) is tuple:
             found[number] = record
-            stack += [a for a in record[1] if isinstance(a, Tensor) and a._requires_grad]
+            stack += requiring(record, number)
         elif record is not None:
             raise errors.GraphFreed(errors.freed(record))
     for number in sorted(found, reverse=True):  # the first made come first
-        args = found[number][1]
-        if any(isinstance(a, Tensor) and a._requires_grad and a._number in wanted for a in args):
+        if any(arg._number in wanted for arg in requiring(found[number], number)):
             wanted.add(number)
     return wanted, list(older.values())
 
@@ -479,6 +489,91 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return gradient_of(seed)
+
+
+# --- Writing: `x[key] = value`, `x += y` ----------------------------------------------------------
+
+# A tensor that is written to takes the place in the graph of the write's result: it gets that
+# result's record and number. What it was before goes to a hidden tensor, an argument of the write.
+# Other tensors' records still hold the tensor itself. Those that were computed before the write
+# have a higher number than it has now, and so backward knows that they mean what it was before.
+
+
+def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
+    """Make a tensor the result of `op(what it was before, *args)`."""
+    global written
+    written = True
+    before = new(Tensor)
+    before._data, before._grad, before.name = tensor._data, tensor._grad, tensor.name
+    before._requires_grad, before._record = tensor._requires_grad, tensor._record
+    if tensor._requires_grad:
+        before._number = tensor._number
+    result = op(before, *(before if arg is tensor else arg for arg in args))
+    _lead_to(before, tensor, args)
+
+    if not hasattr(tensor, "_written"):
+        tensor._written = []
+    number = before._number if before._requires_grad else 1  # of none that is in the graph
+    tensor._written.append((number, ref(before)))
+    tensor._data, tensor._grad = result._data, None
+    tensor._requires_grad, tensor._record = True, result._record
+    tensor._number = result._number
+    if watch is not None:
+        watch.moved(before)
+        watch.moved(tensor)
+
+
+def _lead_to(before: Tensor, tensor: Tensor, values: Sequence[Any]) -> None:
+    """What is written may have been computed from the tensor: it shall lead to what that was.
+
+    Otherwise the tensor would lead back to itself, and would not be freed when nobody holds it. A
+    value that was computed before an earlier write is not looked at: this is not about gradients.
+    """
+    stack = list(values)
+    seen = set()
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Tensor) or type(node._record) is not tuple:
+            continue
+        number = node._number
+        if number in seen or (before._requires_grad and number > before._number):
+            continue
+        seen.add(number)
+        op, args, arrays = node._record
+        if any(arg is tensor for arg in args):
+            node._record = op, tuple(before if arg is tensor else arg for arg in args), arrays
+        stack.extend(node._record[1])
+
+
+def as_it_was(tensor: Tensor, number: int) -> Tensor | None:
+    """What a tensor was when the one of this number was computed from it.
+
+    None if it did not require grad then, and is gone.
+    """
+    if not tensor._requires_grad or tensor._number > number:
+        return tensor
+    for then, link in reversed(getattr(tensor, "_written", ())):
+        if then > number:
+            before = link()
+            if before is None and then <= 0:
+                raise errors.GraphFreed(errors.WRITTEN_AND_FREED)
+            return before
+    return tensor  # a leaf that requires grad only since then
+
+
+def requiring(record: Record, number: int) -> list[Tensor]:
+    """What requires grad among the arguments of a record, as they were for the tensor's number."""
+    then = (as_it_was(arg, number) for arg in record[1] if isinstance(arg, Tensor))
+    return [arg for arg in then if arg is not None and arg._requires_grad]
+
+
+def as_they_were(args: Sequence[Any], values: Sequence[Any], number: int) -> Sequence[Any]:
+    """The arguments of a record, as they were when the tensor of this number was computed."""
+    for i, arg in enumerate(args):
+        if isinstance(arg, Tensor) and arg._requires_grad and arg._number < number:
+            before = as_it_was(arg, number)
+            args = (*args[:i], values[i] if before is None else before, *args[i + 1 :])
+    return args
 
 
 # --- What stands in place of a record -------------------------------------------------------------

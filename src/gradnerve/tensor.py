@@ -6,18 +6,23 @@ how cotangents flow back. `ops/elementwise.py` is the third: the operators, each
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gradnerve import errors, graph
-from gradnerve.backends import array_library, as_array
+from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import Array, Cut, Freed
+from gradnerve.methods import ArrayMethods
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
 
+STANDARDS = ("2021.12", "2022.12", "2023.12", "2024.12")
+"""The versions of the Array API standard of which this is an array."""
 
-class Tensor:
+
+class Tensor(ArrayMethods):
     """An array of numbers that can tell how a result depends on it.
 
     >>> x = Tensor([2.0], requires_grad=True)
@@ -36,9 +41,10 @@ class Tensor:
     """
 
     # A leaf is made by the user; its _record is None. The result of an operator is recorded: its
-    # _record is (operator, arguments, values), and its _number is lower than its parents'.
+    # _record is (operator, arguments, values), and its _number is lower than its parents'. A tensor
+    # that was written to while it was recorded has _written: what it was before (`graph.become`).
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "name",
+        "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "_written", "name",
     )  # fmt: skip
 
     _data: Any
@@ -46,6 +52,7 @@ class Tensor:
     _number: int
     _record: Any
     _requires_grad: bool
+    _written: list[Any]
     name: str | None
 
     def __init__(
@@ -117,7 +124,8 @@ class Tensor:
         """The tensors that this one was computed from. After backward, those somebody holds."""
         record = self._record
         if type(record) is tuple:
-            return set(graph.parents(record))
+            then = (graph.as_it_was(parent, self._number) for parent in graph.parents(record))
+            return {parent for parent in then if parent is not None}
         if type(record) is Freed:
             return {parent for parent in (link() for link in record.parents) if parent is not None}
         return set()
@@ -192,11 +200,32 @@ class Tensor:
             raise RuntimeError(errors.attached("Making a NumPy array of it"))
         return np.asarray(self._data, dtype=dtype, copy=copy)
 
-    # NumPy's arrays leave `array + tensor` to the tensor.
-    __array_ufunc__ = None
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        """GradNerve, as the Array API standard asks it of an array."""
+        if api_version is not None and api_version not in STANDARDS:
+            raise ValueError(errors.no_such_standard(api_version, STANDARDS))
+        return sys.modules["gradnerve"]
 
-    def item(self) -> Any:
-        """The value of a tensor with one element, as a Python number."""
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:  # fmt: skip
+        if self._requires_grad:
+            raise BufferError(errors.attached("DLPack"))
+        return self._data.__dlpack__(
+            stream=stream, max_version=max_version, dl_device=dl_device, copy=copy
+        )
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self._data.__dlpack_device__()
+
+    # NumPy's own functions and `array + tensor`: protocols.py stands above this file, and puts
+    # __array_ufunc__ and __array_function__ here.
+
+    def item(self, *index: int) -> Any:
+        """The value of a tensor with one element, or of one at an index, as a Python number."""
+        if index:
+            return self._data.item(*index)
         if self._data.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
         return self._data.item()
@@ -206,10 +235,16 @@ class Tensor:
         return self._data.tolist()
 
     def __float__(self) -> float:
+        # `array[i] = tensor` asks for a number, without a word of the array it will be lost in.
+        if self._requires_grad and errors.caller_writes_to_an_array():
+            raise RuntimeError(errors.attached("Writing it into a NumPy array"))
         return float(self.item())
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
 
     def __index__(self) -> int:
         return self._data.__index__()
@@ -238,6 +273,17 @@ class Tensor:
     def size(self) -> int:
         """The number of elements."""
         return self._data.size
+
+    @property
+    def device(self) -> Any:
+        """Where the elements are: "cpu" for NumPy's arrays."""
+        return self._data.device
+
+    def to_device(self, device: Any, stream: Any = None) -> Tensor:
+        """This tensor, on a device; see `device`."""
+        if stream is not None or device != self.device:
+            raise ValueError(errors.no_such_device(device))
+        return self
 
     def __len__(self) -> int:
         if not self.shape:
@@ -353,6 +399,18 @@ class Tensor:
     def __or__(self, other: Any) -> Tensor:
         return ops.bitwise_or(self, other)
 
+    def __lshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(other, self)
+
     def __ror__(self, other: Any) -> Tensor:
         return ops.bitwise_or(other, self)
 
@@ -362,43 +420,95 @@ class Tensor:
     def __rxor__(self, other: Any) -> Tensor:
         return ops.bitwise_xor(other, self)
 
+    # --- Writing ----------------------------------------------------------------------------------
+
+    # In the graph a write is an operator like any other, and this object stands for its result from
+    # then on: gradients flow to what it was before, and to the value. What was computed from it
+    # earlier, views like x[0] included, keeps its value and its gradient. Outside of the graph, and
+    # under no_grad(), a write goes into the array itself, as in NumPy.
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key = _plain_key(key)
+        if self._is_recorded("x[key] = value", value):
+            graph.become(self, ops.setitem, key, value)
+        else:
+            self._put(key, value)
+
+    def _update(self, symbol: str, op: Any, other: Any) -> Tensor:
+        """`x += other` and its like."""
+        if self._is_recorded(symbol, other):
+            graph.become(self, lambda x, other: x._checked(symbol, op(x, other)), other)
+        else:
+            self._put(..., self._checked(symbol, op(self, other)))
+        return self
+
+    def _is_recorded(self, symbol: str, value: Any) -> bool:
+        """Whether a write of this value is part of the graph. RuntimeError where it must not be."""
+        is_result = self._requires_grad and type(self._record) is tuple
+        if not graph.recording.get():
+            if is_result:
+                raise RuntimeError(errors.WRITE_TO_RESULT.format(symbol))
+            return False
+        if self._requires_grad and self._record is None:
+            raise RuntimeError(errors.write_to_leaf(symbol))
+        return self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+
+    def _checked(self, symbol: str, result: Tensor) -> Tensor:
+        """The result of an in-place operator, in this tensor's shape and dtype; or an error."""
+        if result.shape != self.shape:
+            raise ValueError(errors.write_shape(symbol, result.shape, self.shape))
+        library = array_library(self._data)
+        if not library.isdtype(self.dtype, _kinds_from(library, result.dtype)):
+            raise TypeError(errors.write_dtype(symbol, result.dtype, self.dtype))
+        return result if result.dtype == self.dtype else ops.astype(result, self.dtype)
+
+    def _put(self, key: Any, value: Any) -> None:
+        """Write into the array itself."""
+        value = value._data if isinstance(value, Tensor) else value
+        try:
+            self._data = kernels(self._data).write(self._data, key, value)
+        except Exception as error:
+            names = ("x", "key", "value")
+            raise errors.explained(error, "setitem", names, (self, key, value)) from None
+
     def __iadd__(self, other: Any) -> Tensor:
-        return self._write("+=", ops.add(self, other))
+        return self._update("+=", ops.add, other)
 
     def __isub__(self, other: Any) -> Tensor:
-        return self._write("-=", ops.subtract(self, other))
+        return self._update("-=", ops.subtract, other)
 
     def __imul__(self, other: Any) -> Tensor:
-        return self._write("*=", ops.multiply(self, other))
+        return self._update("*=", ops.multiply, other)
 
     def __itruediv__(self, other: Any) -> Tensor:
-        return self._write("/=", ops.divide(self, other))
+        return self._update("/=", ops.divide, other)
 
     def __ifloordiv__(self, other: Any) -> Tensor:
-        return self._write("//=", ops.floor_divide(self, other))
+        return self._update("//=", ops.floor_divide, other)
 
     def __imod__(self, other: Any) -> Tensor:
-        return self._write("%=", ops.remainder(self, other))
+        return self._update("%=", ops.remainder, other)
 
     def __ipow__(self, other: Any) -> Tensor:
-        return self._write("**=", ops.pow(self, other))
+        return self._update("**=", ops.pow, other)
 
     def __imatmul__(self, other: Any) -> Tensor:
-        return self._write("@=", ops.matmul(self, other))
+        return self._update("@=", ops.matmul, other)
 
-    def _write(self, operator: str, result: Tensor) -> Tensor:
-        """`w -= ...`: into this tensor's array where nothing is recorded, else a new tensor."""
-        if not result._requires_grad:
-            if result.shape != self.shape:
-                raise ValueError(errors.write_shape(operator, result.shape, self.shape))
-            library = array_library(self._data)
-            if not library.isdtype(self.dtype, _kinds_from(library, result.dtype)):
-                raise TypeError(errors.write_dtype(operator, result.dtype, self.dtype))
-            self._data[...] = library.astype(result._data, self.dtype)
-            return self
-        if self._requires_grad and self._record is None:
-            raise RuntimeError(errors.write_to_leaf(operator))
-        return result
+    def __iand__(self, other: Any) -> Tensor:
+        return self._update("&=", ops.bitwise_and, other)
+
+    def __ior__(self, other: Any) -> Tensor:
+        return self._update("|=", ops.bitwise_or, other)
+
+    def __ixor__(self, other: Any) -> Tensor:
+        return self._update("^=", ops.bitwise_xor, other)
+
+    def __ilshift__(self, other: Any) -> Tensor:
+        return self._update("<<=", ops.bitwise_left_shift, other)
+
+    def __irshift__(self, other: Any) -> Tensor:
+        return self._update(">>=", ops.bitwise_right_shift, other)
 
     # --- Comparison is by element; hash is by identity --------------------------------------------
 
@@ -422,124 +532,10 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    # --- Elementwise functions --------------------------------------------------------------------
-
-    def exp(self) -> Tensor:
-        """e to the power of each element."""
-        return ops.exp(self)
-
-    def log(self) -> Tensor:
-        """Natural logarithm of each element."""
-        return ops.log(self)
-
-    def sqrt(self) -> Tensor:
-        """Square root of each element."""
-        return ops.sqrt(self)
-
-    def abs(self) -> Tensor:
-        """Absolute value of each element."""
-        return ops.abs(self)
-
-    def tanh(self) -> Tensor:
-        """Hyperbolic tangent of each element."""
-        return ops.tanh(self)
-
-    def sigmoid(self) -> Tensor:
-        """1 / (1 + e⁻ˣ) of each element."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Tensor:
-        """Each element, or 0 where it is negative."""
-        return ops.relu(self)
-
-    def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Each element, moved into [min, max]."""
-        return ops.clip(self, min, max)
-
-    def astype(self, dtype: Any) -> Tensor:
-        """The same values in another dtype."""
-        return ops.astype(self, dtype)
-
-    # --- Reductions: over all elements, or over `axis` (a number or several) ----------------------
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The sum of the elements."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The mean of the elements."""
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The greatest element."""
-        return ops.max(self, axis, keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The smallest element."""
-        return ops.min(self, axis, keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """The product of the elements."""
-        return ops.prod(self, axis, keepdims)
-
-    def var(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-        """The mean squared distance from the mean (divided by n - correction)."""
-        return ops.var(self, axis, correction, keepdims)
-
-    def std(self, axis: Any = None, correction: float = 0, keepdims: bool = False) -> Tensor:
-        """The square root of `var`."""
-        return ops.std(self, axis, correction, keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the greatest element."""
-        return ops.argmax(self, axis, keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """The position of the smallest element."""
-        return ops.argmin(self, axis, keepdims)
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Whether any element is true."""
-        return ops.any(self, axis, keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Whether all elements are true."""
-        return ops.all(self, axis, keepdims)
-
-    # --- Shape and place --------------------------------------------------------------------------
+    # --- Reading at an index ---------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Tensor:
         return ops.getitem(self, _plain_key(key))
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in another shape: `reshape(2, 3)` or `reshape((2, 3))`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def flatten(self) -> Tensor:
-        """The same elements along one axis."""
-        return ops.reshape(self, (-1,))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """The axes in another order, as NumPy: reversed, or in the order given."""
-        if len(axes) == 1 and not isinstance(axes[0], int):
-            axes = axes[0] or ()
-        return ops.permute_dims(self, tuple(axes) or tuple(range(self.ndim))[::-1])
-
-    def squeeze(self, axis: Any = None) -> Tensor:
-        """Without the axes of length 1: all of them, or those given."""
-        if axis is None:
-            axis = tuple(i for i, n in enumerate(self.shape) if n == 1)
-        return ops.squeeze(self, axis)
-
-    @property
-    def T(self) -> Tensor:
-        """The axes in reverse order."""
-        return self.transpose()
-
-    @property
-    def mT(self) -> Tensor:
-        """The last two axes swapped: the transpose of each matrix."""
-        return ops.matrix_transpose(self)
 
 
 def _checked_array(data: Any, dtype: Any) -> Array:
@@ -568,7 +564,7 @@ def _plain_key(key: Any) -> Any:
 
 def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     """The kinds of dtype that can hold values of this one: its own and the larger ones."""
-    kinds = ("bool", "integral", "real floating", "complex floating")
+    kinds = ("bool", "unsigned integer", "signed integer", "real floating", "complex floating")
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
 
 

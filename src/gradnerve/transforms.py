@@ -217,10 +217,13 @@ class _Traced:
         outer = graph.recording.get()
         leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
         self.inputs = [_Input(leaf, outer) for leaf in leaves]
-        self.variables = [v for i in self.inputs for v in i.variables]
+        self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
+        began = next(graph.numbers)
         with recording(True):
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
+        # f may have written to its arguments: what they were is what we differentiate by.
+        self.variables = [graph.as_it_was(v, began) for v in self.variables]
         self.given_aux: Any = None
         if has_aux:
             if not isinstance(self.out, tuple) or len(self.out) != 2:

@@ -4,8 +4,26 @@ The files follow the Array API standard's own chapters; `network.py` has the fus
 neural networks. `gradnerve.operators.operators` is the registry of them all.
 """
 
+import sys
+
+from gradnerve import methods
 from gradnerve.graph import together
 from gradnerve.ops import random
+from gradnerve.ops.creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from gradnerve.ops.diagonal import (
     diag,
     diag_embed,
@@ -14,6 +32,31 @@ from gradnerve.ops.diagonal import (
     overlap_add,
     put_diagonal,
     sliding_window_view,
+)
+from gradnerve.ops.dtypes import (
+    bool,
+    can_cast,
+    complex64,
+    complex128,
+    e,
+    finfo,
+    float32,
+    float64,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    result_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
@@ -28,11 +71,14 @@ from gradnerve.ops.elementwise import (
     atanh,
     bitwise_and,
     bitwise_invert,
+    bitwise_left_shift,
     bitwise_or,
+    bitwise_right_shift,
     bitwise_xor,
     ceil,
     clip,
     conj,
+    copysign,
     cos,
     cosh,
     divide,
@@ -65,8 +111,8 @@ from gradnerve.ops.elementwise import (
     minimum,
     multiply,
     negative,
+    nextafter,
     not_equal,
-    ones_like,
     positive,
     pow,
     real,
@@ -76,6 +122,7 @@ from gradnerve.ops.elementwise import (
     round,
     sigmoid,
     sign,
+    signbit,
     sin,
     sinh,
     sqrt,
@@ -85,11 +132,46 @@ from gradnerve.ops.elementwise import (
     tanh,
     trunc,
     where,
-    zeros_like,
 )
 from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
 from gradnerve.ops.index import getitem, scatter_add
-from gradnerve.ops.linalg import matmul
+from gradnerve.ops.linalg import (
+    cholesky,
+    cofactor,
+    cond,
+    cross,
+    det,
+    dot,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    expm,
+    inner,
+    inv,
+    kron,
+    lstsq,
+    matmul,
+    matrix_norm,
+    matrix_power,
+    matrix_rank,
+    multi_dot,
+    norm,
+    outer,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    svd,
+    svdvals,
+    tensordot,
+    tensorinv,
+    tensorsolve,
+    trace,
+    vdot,
+    vecdot,
+    vector_norm,
+)
 from gradnerve.ops.network import (
     layer_norm,
     linear,
@@ -161,17 +243,62 @@ from gradnerve.ops.shape import (
     vsplit,
     vstack,
 )
+from gradnerve.ops.special import (
+    betaln,
+    cbrt,
+    deg2rad,
+    digamma,
+    entr,
+    erfc,
+    erfcinv,
+    erfcx,
+    erfinv,
+    exp2,
+    expit,
+    float_power,
+    fmax,
+    fmin,
+    fmod,
+    gamma,
+    gammaln,
+    heaviside,
+    i0,
+    i0e,
+    i1,
+    i1e,
+    iv,
+    ive,
+    lgamma,
+    log_ndtr,
+    logaddexp2,
+    logit,
+    logsigmoid,
+    nan_to_num,
+    ndtr,
+    ndtri,
+    polygamma,
+    rad2deg,
+    sinc,
+    softplus,
+    spherical_jn,
+    xlog1py,
+    xlogy,
+)
 from gradnerve.ops.window import (
+    Taps,
     Window,
     convolve,
     convolve_input,
     convolve_weight,
+    resample,
     window_argmax,
+    window_gather,
     window_max,
     window_pick,
     window_put,
     window_spread,
     window_sum,
+    window_values,
 )
 from gradnerve.tensor import Tensor
 
@@ -197,6 +324,35 @@ from gradnerve.ops.reduce import (
     nanvar,
     ptp,
 )
+from gradnerve.ops.scan import (
+    cummax,
+    cummin,
+    cumprod,
+    cumsum,
+    cumulative_argmax,
+    cumulative_argmin,
+    cumulative_prod,
+    cumulative_sum,
+    diff,
+    logcumsumexp,
+    trapezoid,
+)
+from gradnerve.ops.sort import (
+    argsort,
+    argtopk,
+    isin,
+    median,
+    nonzero,
+    percentile,
+    quantile,
+    searchsorted,
+    sort,
+    topk,
+    unique_all,
+    unique_counts,
+    unique_inverse,
+    unique_values,
+)
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
 # step between they are quicker, and their errors know what PyTorch calls an argument.
@@ -217,3 +373,5 @@ for _method, _operator in {
     "std": std,
 }.items():
     setattr(Tensor, _method, _operator)
+
+methods.library = sys.modules[__name__]

@@ -1,0 +1,201 @@
+"""Functions that make Tensors: of a shape, of numbers, of other libraries' arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors
+from gradnerve.backends import array_library
+from gradnerve.ops import elementwise
+from gradnerve.ops.shape import astype, broadcast_to, stack
+from gradnerve.ops.shape import copy as copied
+from gradnerve.tensor import Tensor
+
+# --- From values ----------------------------------------------------------------------------------
+
+
+def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor of a number, of (nested) lists, of an array, or of a Tensor.
+
+    A Tensor is returned as it is, or as a part of the graph: of another dtype, or copied with
+    `copy=True`. Lists may contain Tensors, which are stacked. An array is shared, unless it has to
+    be copied; with `copy=False` that is a ValueError.
+
+    >>> import gradnerve as gn
+    >>> x = gn.Tensor(2.0, requires_grad=True)
+    >>> gn.asarray([x, x * x, 1.0])
+    Tensor([2., 4., 1.], dtype=float64, requires_grad=True, operator=concat)
+    """
+    check_device(device)
+    if isinstance(obj, (list, tuple)) and _has_tensors(obj):
+        if copy is False:
+            raise ValueError("asarray: a list of Tensors can only be copied; leave out copy=False")
+        obj = stack([asarray(part) for part in obj])
+        copy = None
+    if isinstance(obj, Tensor):
+        if dtype is not None and obj.dtype != dtype:
+            if copy is False:
+                raise ValueError(
+                    f"asarray: {obj.dtype} becomes {np.dtype(dtype)} only by a copy; leave out "
+                    "copy=False"
+                )
+            return astype(obj, dtype)
+        return copied(obj) if copy else obj
+    if dtype is None and copy is None:
+        return Tensor(obj)
+    Tensor(obj)  # an error for what is no array of numbers
+    return Tensor(array_library(obj).asarray(obj, dtype=dtype, copy=copy))
+
+
+def _has_tensors(parts: Any) -> bool:
+    return any(
+        isinstance(part, Tensor) or (isinstance(part, (list, tuple)) and _has_tensors(part))
+        for part in parts
+    )
+
+
+def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor on the data of any library's array that speaks DLPack; `copy=True` copies it.
+
+    >>> import gradnerve as gn
+    >>> gn.from_dlpack(np.array([1.0, 2.0]))
+    Tensor([1., 2.], dtype=float64)
+    """
+    check_device(device)
+    options = {"device": device, "copy": copy}
+    return Tensor(np.from_dlpack(x, **{k: v for k, v in options.items() if v is not None}))
+
+
+def arange(
+    start: Any, stop: Any = None, step: Any = 1, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """The numbers from `start` (or 0, if it is the only one) up to `stop`, which is left out.
+
+    >>> import gradnerve as gn
+    >>> gn.arange(1, 7, 2)
+    Tensor([1, 3, 5], dtype=int64)
+    """
+    check_device(device)
+    start, stop, step = (_constant(value, "arange") for value in (start, stop, step))
+    if stop is None:
+        start, stop = 0 * start, start
+    return Tensor(np.arange(start, stop, step, dtype=dtype))
+
+
+def linspace(
+    start: Any, stop: Any, num: int, dtype: Any = None, device: Any = None, endpoint: bool = True
+) -> Tensor:
+    """`num` numbers with equal distances from `start` to `stop` (without it: `endpoint=False`).
+
+    >>> import gradnerve as gn
+    >>> gn.linspace(0, 1, 5)
+    Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
+    """
+    check_device(device)
+    start, stop = (_constant(value, "linspace") for value in (start, stop))
+    return Tensor(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint))
+
+
+def _constant(value: Any, function: str) -> Any:
+    """A number that the function does not differentiate by."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.requires_grad:
+        raise RuntimeError(errors.attached(f"{function}()"))
+    return value.item()
+
+
+# --- Of a shape -----------------------------------------------------------------------------------
+
+
+def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor of a shape, with whatever numbers the memory holds."""
+    check_device(device)
+    return Tensor(np.empty(shape, dtype=dtype))
+
+
+def zeros(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Zeros: `zeros(3)`, `zeros((2, 3))`; float64 unless another dtype is given."""
+    check_device(device)
+    return Tensor(np.zeros(shape, dtype=dtype))
+
+
+def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """Ones: `ones(3)`, `ones((2, 3))`; float64 unless another dtype is given."""
+    check_device(device)
+    return Tensor(np.ones(shape, dtype=dtype))
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor of a shape with one number everywhere, and the number's dtype.
+
+    The number may be a Tensor, and is then differentiated.
+
+    >>> import gradnerve as gn
+    >>> gn.full((2, 2), 3)
+    Tensor([[3, 3],
+            [3, 3]], dtype=int64)
+    """
+    check_device(device)
+    if isinstance(fill_value, Tensor):
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        return copied(broadcast_to(asarray(fill_value, dtype=dtype), shape))
+    return Tensor(np.full(shape, fill_value, dtype=dtype))
+
+
+def eye(
+    n_rows: int, n_cols: int | None = None, k: int = 0, dtype: Any = None, device: Any = None
+) -> Tensor:
+    """Ones on a diagonal (the k-th above the main one), else zeros: (n_rows, n_cols or n_rows).
+
+    >>> import gradnerve as gn
+    >>> gn.eye(2, 3, k=1)
+    Tensor([[0., 1., 0.],
+            [0., 0., 1.]], dtype=float64)
+    """
+    check_device(device)
+    return Tensor(np.eye(n_rows, n_cols, k=k, dtype=dtype))
+
+
+# --- Like another: of an array an array, of a Tensor a Tensor -------------------------------------
+
+
+def empty_like(x: Any, dtype: Any = None, device: Any = None) -> Any:
+    """What the memory holds, in the shape and dtype of x (or in another dtype)."""
+    return _like("empty_like", x, dtype, device)
+
+
+def zeros_like(x: Any, dtype: Any = None, device: Any = None) -> Any:
+    """Zeros in the shape and dtype of x (or in another dtype)."""
+    if dtype is None and device is None:
+        return elementwise.zeros_like(x)  # the operator, which rules call directly
+    return _like("zeros_like", x, dtype, device)
+
+
+def ones_like(x: Any, dtype: Any = None, device: Any = None) -> Any:
+    """Ones in the shape and dtype of x (or in another dtype)."""
+    if dtype is None and device is None:
+        return elementwise.ones_like(x)
+    return _like("ones_like", x, dtype, device)
+
+
+def full_like(x: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Any:
+    """One number everywhere, in the shape and dtype of x (or in another dtype)."""
+    if isinstance(fill_value, Tensor):
+        return full(x.shape, fill_value, x.dtype if dtype is None else dtype, device)
+    return _like("full_like", x, dtype, device, fill_value)
+
+
+def _like(name: str, x: Any, dtype: Any, device: Any, *fill_value: Any) -> Any:
+    check_device(device)
+    data = x.data if isinstance(x, Tensor) else x
+    array = getattr(array_library(data), name)(data, *fill_value, dtype=dtype)
+    return Tensor(array) if isinstance(x, Tensor) else array
+
+
+def check_device(device: Any) -> None:
+    """ValueError for a device that these arrays cannot be on."""
+    if device not in (None, "cpu"):
+        raise ValueError(errors.no_such_device(device))
