@@ -41,11 +41,12 @@ TORCH_HAS = frozenset(
     bitwise_or bitwise_xor broadcast_to ceil clip copysign cos cosh count_nonzero cross cummax
     cummin cumprod cumsum diagonal digamma divide einsum erf erfc erfinv exp exp2 expm1 fft flip
     floor floor_divide fmax fmin gather hypot i0 imag isfinite isinf isnan kron lerp lgamma log
-    log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or
-    logical_xor logit logsumexp matmul maximum mean minimum multiply negative nextafter ones_like
-    outer polygamma positive prod real reciprocal relu repeat_interleave reshape roll round
-    scatter_add searchsorted sigmoid signbit sin sinc sinh softmax sort sqrt square squeeze stack
-    std subtract sum tan tanh topk trace tril triu trunc var where xlogy zeros_like
+    log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
+    logical_or logical_xor logit logsumexp matmul maximum mean minimum multiply negative
+    nextafter ones_like outer polygamma positive prod real reciprocal relu repeat_interleave
+    reshape roll round scatter_add searchsorted sigmoid signbit sin sinc sinh softmax sort sqrt
+    square squeeze stack std subtract sum tan tanh topk trace tril triu trunc var where xlogy
+    zeros_like
     """.split()  # noqa: SIM905
 )
 
