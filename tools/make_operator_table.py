@@ -18,12 +18,13 @@ PAGE = Path(__file__).parent.parent / "docs" / "operators.md"
 NUMPY = {
     "getitem": "x[key]", "identity": None,
     "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
-    "concat": "concatenate",
+    "concat": "concatenate", "sliding_window_view": "lib.stride_tricks.sliding_window_view",
 }  # fmt: skip
 TORCH = {
     "astype": "Tensor.to", "concat": "cat", "permute_dims": "permute",
     "matrix_transpose": "Tensor.mT", "getitem": "x[key]", "copy": "clone",
-    "expand_dims": "unsqueeze",
+    "expand_dims": "unsqueeze", "repeat": "repeat_interleave", "split": "tensor_split",
+    "unstack": "unbind", "sliding_window_view": "Tensor.unfold",
     "max": "amax", "min": "amin", "equal": "eq", "not_equal": "ne",
     "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge", "concatenate": "cat",
     "layer_norm": "nn.functional.layer_norm", "linear": "nn.functional.linear",
@@ -38,13 +39,14 @@ TORCH_HAS = frozenset(
     """
     abs acos acosh add all any argmax argmin argsort asin asinh atan atan2 atanh bitwise_and
     bitwise_or bitwise_xor broadcast_to ceil clip copysign cos cosh count_nonzero cross cummax
-    cummin cumprod cumsum diagonal digamma divide erf erfc erfinv exp exp2 expm1 fft flip floor
-    floor_divide fmax fmin gather hypot i0 imag isfinite isinf isnan kron lerp lgamma log log10
-    log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not logical_or
-    logical_xor logit logsumexp matmul maximum mean minimum multiply negative nextafter ones_like
-    outer polygamma positive prod real reciprocal relu repeat_interleave reshape roll round
-    scatter_add searchsorted sigmoid signbit sin sinc sinh softmax sort sqrt square squeeze stack
-    std subtract sum tan tanh topk trace tril triu trunc var where xlogy zeros_like
+    cummin cumprod cumsum diagonal digamma divide einsum erf erfc erfinv exp exp2 expm1 fft flip
+    floor floor_divide fmax fmin gather hypot i0 imag isfinite isinf isnan kron lerp lgamma log
+    log10 log1p log2 log_softmax logaddexp logaddexp2 logcumsumexp logical_and logical_not
+    logical_or logical_xor logit logsumexp matmul maximum mean minimum multiply negative
+    nextafter ones_like outer polygamma positive prod real reciprocal relu repeat_interleave
+    reshape roll round scatter_add searchsorted sigmoid signbit sin sinc sinh softmax sort sqrt
+    square squeeze stack std subtract sum tan tanh topk trace tril triu trunc var where xlogy
+    zeros_like
     """.split()  # noqa: SIM905
 )
 

@@ -200,10 +200,12 @@ def test_axes_out_of_range_are_named():
         lambda: gn.roll(x, 1, axis=3), lambda: gn.delete(x, 0, axis=2),
         lambda: gn.diagonal(x, axis1=2), lambda: gn.sliding_window_view(x, 2, axis=2),
     ):  # fmt: skip
-        with pytest.raises(np.exceptions.AxisError, match=r"out of bounds"):
+        with pytest.raises(np.exceptions.AxisError, match=r"there is no axis|out of bounds"):
             call()
-    with pytest.raises(np.exceptions.AxisError, match=r"moveaxis: shape \(2, 3\)"):
+    with pytest.raises(np.exceptions.AxisError, match=r"moveaxis: there is no axis 2: .* \(2, 3\)"):
         gn.moveaxis(x, 2, 0)
+    with pytest.raises(ValueError, match=r"moveaxis: an axis is named twice in \(0, -2\)"):
+        gn.moveaxis(x, (0, -2), (0, 1))
     with pytest.raises(ValueError, match="2 axes are to move, but there are 1 destinations"):
         gn.moveaxis(x, (0, 1), 0)
     with pytest.raises(ValueError, match=r"array 0 has \(2, 3\) and array 1 has \(3, 2\)"):
@@ -570,7 +572,7 @@ def test_mistakes_in_pad():
         (lambda: gn.pad(x, 1, "edge", constant_values=1), ValueError, "does not take constant_val"),
         (lambda: gn.pad(x, 1, "mean", stat_length=0), ValueError, "stat_length is 1 or more"),
         (lambda: gn.pad(x[:0], 1, "edge"), ValueError, r"axis 0 of shape \(0, 3\) is empty"),
-        (lambda: gn.pad(x, {5: 1}), np.exceptions.AxisError, "out of bounds"),
+        (lambda: gn.pad(x, {5: 1}), np.exceptions.AxisError, "pad: there is no axis 5"),
     ):  # fmt: skip
         with pytest.raises(kind, match=message):
             call()

@@ -8,7 +8,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from gradnerve.backends import kernels
 from gradnerve.graph import operator
-from gradnerve.ops.shape import as_tensor_or_array, reshape
+from gradnerve.ops.shape import as_tensor_or_array, axis_index, reshape
 
 # --- Diagonals ------------------------------------------------------------------------------------
 
@@ -119,9 +119,7 @@ def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
         axes = tuple(range(len(x.shape)))
     else:
         axis = (axis,) if isinstance(axis, int) else tuple(axis)
-        axes = normalize_axis_tuple(
-            axis, len(x.shape), f"sliding_window_view: shape {x.shape}", allow_duplicate=True
-        )
+        axes = tuple(axis_index(a, x, "sliding_window_view") for a in axis)  # one may come twice
     if len(lengths) != len(axes):
         raise ValueError(
             f"sliding_window_view: a window of {lengths} has {len(lengths)} lengths, for "

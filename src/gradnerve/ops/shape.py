@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, is_complex, kernels
@@ -397,7 +396,10 @@ def _holds_tensor(x: Any) -> bool:
 
 def axis_index(axis: Any, x: Any, name: str) -> int:
     """The axis counted from 0; AxisError where x has no such axis."""
-    return normalize_axis_index(python.index(axis), len(x.shape), f"{name}: shape {x.shape}")
+    axis, ndim = python.index(axis), len(x.shape)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(f"{name}: {errors.no_axis(axis, ndim)}; shape {x.shape}")
+    return axis % ndim
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -406,7 +408,12 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 def axes_indices(axis: Any, x: Any, name: str) -> tuple[int, ...]:
-    return normalize_axis_tuple(axis, len(x.shape), f"{name}: shape {x.shape}")
+    """The axes (a number, or several) counted from 0; ValueError where one is named twice."""
+    several = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(axis_index(a, x, name) for a in several)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"{name}: an axis is named twice in {axis}, of shape {x.shape}")
+    return axes
 
 
 # --- Joining --------------------------------------------------------------------------------------
