@@ -103,8 +103,7 @@ def test_as_a_numpy_array():
     assert np.asarray(t) is t.data
     assert np.array(t, dtype=np.float32).dtype == np.float32
     assert t.numpy() is t.data
-    with pytest.raises(TypeError):
-        np.exp(t)  # never silently without gradient
+    assert type(np.exp(t)) is Tensor  # see test_protocols.py
 
 
 # --- data, grad, requires_grad --------------------------------------------------------------------
@@ -812,9 +811,7 @@ def test_indexing_by_tensors():
 
 def test_index_errors():
     x = leaf(np.ones((2, 3)))
-    with pytest.raises(
-        IndexError, match=r"getitem: index 5 is out of range for axis 0, which has length 2"
-    ):
+    with pytest.raises(IndexError, match="getitem: index 5 is out of range for axis 0"):
         x[5]
     with pytest.raises(IndexError, match="3 indices for an array of shape"):
         x[0, 0, 0]

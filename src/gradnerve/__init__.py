@@ -28,4 +28,8 @@ from gradnerve.transforms import (
 
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
 
+import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
+
+from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors)
+
 __version__ = "0.3.0.dev0"

@@ -219,8 +219,8 @@ class Tensor(ArrayMethods):
     def __dlpack_device__(self) -> tuple[Any, int]:
         return self._data.__dlpack_device__()
 
-    # NumPy's arrays leave `array + tensor` to the tensor.
-    __array_ufunc__ = None
+    # NumPy's own functions and `array + tensor`: protocols.py stands above this file, and puts
+    # __array_ufunc__ and __array_function__ here.
 
     def item(self, *index: int) -> Any:
         """The value of a tensor with one element, or of one at an index, as a Python number."""
@@ -235,6 +235,9 @@ class Tensor(ArrayMethods):
         return self._data.tolist()
 
     def __float__(self) -> float:
+        # `array[i] = tensor` asks for a number, without a word of the array it will be lost in.
+        if self._requires_grad and errors.caller_writes_to_an_array():
+            raise RuntimeError(errors.attached("Writing it into a NumPy array"))
         return float(self.item())
 
     def __int__(self) -> int:

@@ -6,6 +6,7 @@ import pytest
 import gradnerve as gn
 from gradnerve import backends
 from gradnerve.backends import array_library, as_array, kernels, libraries
+from gradnerve.ops import Window
 
 
 class Memmap(np.ndarray):
@@ -56,3 +57,21 @@ def test_a_kernel_handed_a_tensor_says_so():
         kernels(gn.Tensor(1.0))
     with pytest.raises(TypeError, match="no kernels"):
         kernels(np.ones(1), gn.Tensor(1.0))
+
+
+@pytest.mark.parametrize("size", [1, 2000, 10**9])
+def test_a_convolution_is_the_same_in_blocks_of_any_size(size, monkeypatch):
+    kernel = backends.numpy_kernels
+    window = Window((3, 2), (2, 1), ((1, 0), (1, 1)), (1, 2))
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((3, 4, 9, 5)), rng.standard_normal((6, 2, 3, 2))
+    y = kernel.convolve(x, weight, window, 2)
+    to_x = kernel.convolve_input(y, weight, window, 2, x.shape)
+    to_weight = kernel.convolve_weight(y, x, window, 2)
+    monkeypatch.setattr(kernel, "BLOCK", size)
+    blocks = [range(4)[rows] for rows, _ in kernel.blocks(window, (4, 5), 900)]
+    assert [row for block in blocks for row in block] == [0, 1, 2, 3], "each window once"
+    assert len(blocks) == {1: 4, 2000: 2, 10**9: 1}[size]
+    np.testing.assert_allclose(kernel.convolve(x, weight, window, 2), y)
+    np.testing.assert_allclose(kernel.convolve_input(y, weight, window, 2, x.shape), to_x)
+    np.testing.assert_allclose(kernel.convolve_weight(y, x, window, 2), to_weight)

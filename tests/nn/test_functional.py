@@ -60,7 +60,9 @@ def grid(**choices):
 FUNCTIONS = [
     name
     for name, f in vars(F).items()
-    if inspect.isfunction(f) and f.__module__ == F.__name__ and not name.startswith("_")
+    if inspect.isfunction(f)
+    and f.__module__ in (F.__name__, "gradnerve.nn.windows")
+    and not name.startswith("_")
 ]
 
 
@@ -69,19 +71,25 @@ def test_signature_is_pytorchs(name, torch):
     """The same names in the same order, as far as ours go, with the same defaults."""
     theirs = {
         "linear": "input weight bias=None",
-        "conv1d": "input weight bias=None stride=1 padding=0 dilation=1 groups=1",
-        "conv2d": "input weight bias=None stride=1 padding=0 dilation=1 groups=1",
         "scaled_dot_product_attention": (
             "query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None"
         ),
-        "avg_pool1d": "input kernel_size stride=None padding=0 ceil_mode=False "
-        "count_include_pad=True",
-        "avg_pool2d": "input kernel_size stride=None padding=0 ceil_mode=False "
-        "count_include_pad=True divisor_override=None",
         "gelu": "input approximate='none'",
-        "max_pool1d": "input kernel_size stride=None padding=0 dilation=1 ceil_mode=False",
-        "max_pool2d": "input kernel_size stride=None padding=0 dilation=1 ceil_mode=False",
+        "pixel_shuffle": "input upscale_factor",
+        "pixel_unshuffle": "input downscale_factor",
     }
+    conv = "input weight bias=None stride=1 padding=0"
+    pool = "input kernel_size stride=None padding=0"
+    for n in (1, 2, 3):
+        theirs |= {
+            f"conv{n}d": f"{conv} dilation=1 groups=1",
+            f"conv_transpose{n}d": f"{conv} output_padding=0 groups=1 dilation=1",
+            f"max_pool{n}d": f"{pool} dilation=1 ceil_mode=False return_indices=False",
+            f"avg_pool{n}d": f"{pool} ceil_mode=False count_include_pad=True"
+            + (" divisor_override=None" if n > 1 else ""),
+            f"adaptive_avg_pool{n}d": "input output_size",
+            f"adaptive_max_pool{n}d": "input output_size return_indices=False",
+        }
     if name not in theirs:
         deprecated = ("size_average", "reduce", "_stacklevel")
         parameters = inspect.signature(getattr(torch.nn.functional, name)).parameters.values()
@@ -106,138 +114,6 @@ def test_signature_is_pytorchs(name, torch):
 @pytest.mark.parametrize("bias", [True, False])
 def test_linear(shape, bias, torch):
     compare(torch, "linear", normal(*shape), normal(4, 3), *([normal(4)] if bias else []))
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 9), (4, 9)], ids=str)
-@pytest.mark.parametrize(
-    "options", grid(stride=[1, 2, (3,)], padding=[0, 1, (2,)], dilation=[1, 2], groups=[1, 2])
-)
-def test_conv1d(shape, options, torch):
-    weight = normal(6, 4 // options["groups"], 3)
-    compare(torch, "conv1d", normal(*shape), weight, normal(6), **options)
-
-
-@pytest.mark.parametrize("shape", [(2, 4, 6, 5), (4, 6, 5)], ids=str)
-@pytest.mark.parametrize(
-    "options",
-    grid(stride=[1, 2, (1, 2)], padding=[0, 1, (2, 1)], dilation=[1, (2, 1)], groups=[1, 2, 4]),
-)
-def test_conv2d(shape, options, torch):
-    weight = normal(4, 4 // options["groups"], 2, 3)
-    compare(torch, "conv2d", normal(*shape), weight, normal(4), **options)
-
-
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 4), (5, 2)])
-@pytest.mark.parametrize("dilation", [1, 2, (1, 3)])
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_conv2d_padding_by_name(kernel, dilation, padding, torch):
-    x, weight = normal(1, 2, 16, 15), normal(3, 2, *kernel)
-    compare(torch, "conv2d", x, weight, padding=padding, dilation=dilation)
-
-
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
-@pytest.mark.parametrize("kernel", [1, 2, 3, 4])
-def test_conv1d_padding_same(kernel, torch):
-    y = compare(torch, "conv1d", normal(2, 3, 8), normal(3, 1, kernel), padding="same", groups=3)
-    assert y.shape == (2, 3, 8)
-
-
-def test_conv_of_an_empty_batch(torch):
-    compare(torch, "conv2d", normal(0, 2, 4, 4), normal(3, 2, 2, 2), normal(3))
-
-
-def test_conv_at_second_order():
-    x, weight, bias = normal(1, 2, 4), normal(2, 2, 2), normal(2)
-    options = {"stride": 2, "padding": 1}
-    assert gn.gradcheck(lambda *a: F.conv1d(*a, **options) ** 2, (x, weight, bias), order=2)
-
-
-@pytest.mark.parametrize(
-    "f, words",
-    [
-        (lambda x, w: F.conv2d(x, w, stride=0), "stride cannot be 0"),
-        (lambda x, w: F.conv2d(x, w, padding=-1), "padding cannot be -1"),
-        (lambda x, w: F.conv2d(x, w, padding="full"), "padding is a number, 'same' or 'valid'"),
-        (lambda x, w: F.conv2d(x, w, padding="same", stride=2), "needs a stride of 1"),
-        (lambda x, w: F.conv2d(x, w, stride=(1, 2, 3)), "stride is a whole number, or 2 of them"),
-        (lambda x, w: F.conv2d(x, w, stride=1.5), "stride is a whole number"),
-        (lambda x, w: F.conv2d(x, w, groups=2), "expects 4 channels, got 2"),
-        (lambda x, w: F.conv2d(x, w[0]), "expects a weight of 4 axes"),
-        (lambda x, w: F.conv2d(x, w[:, :1], groups=2), "3 filters do not divide into 2 groups"),
-        (lambda x, w: F.conv2d(x[0, 0], w), r"expects an input \(N, C, H, W\), got 2 axes"),
-        (lambda x, w: F.conv2d(x[..., :1], w), "larger than the input"),
-    ],
-)
-def test_conv_refuses(f, words):
-    with pytest.raises((ValueError, TypeError), match=words):
-        f(gn.Tensor(normal(1, 2, 4, 4)), normal(3, 2, 2, 2))
-
-
-# --- Pooling --------------------------------------------------------------------------------------
-
-POOL2D = grid(
-    kernel_size=[2, (3, 2)], stride=[None, 1, (2, 3)], padding=[0, 1], ceil_mode=[False, True]
-)
-
-
-@pytest.mark.parametrize("dilation", [1, 2, (1, 2)])
-@pytest.mark.parametrize("options", POOL2D)
-def test_max_pool2d(options, dilation, torch):
-    compare(torch, "max_pool2d", normal(2, 3, 7, 6), dilation=dilation, **options)
-
-
-@pytest.mark.parametrize("divisor_override", [None, 1, 5, -2])
-@pytest.mark.parametrize("count_include_pad", [True, False])
-@pytest.mark.parametrize("options", POOL2D)
-def test_avg_pool2d(options, count_include_pad, divisor_override, torch):
-    compare(
-        torch, "avg_pool2d", normal(2, 3, 7, 6), count_include_pad=count_include_pad,
-        divisor_override=divisor_override, **options,
-    )  # fmt: skip
-
-
-POOL1D = grid(
-    kernel_size=[2, (3,), 4], stride=[None, 1, 3], padding=[0, 1, 2], ceil_mode=[False, True]
-)
-
-
-@pytest.mark.parametrize("size", [5, 8, 9])
-@pytest.mark.parametrize("options", POOL1D)
-def test_pool1d(options, size, torch):
-    kernel = options["kernel_size"]
-    if options["padding"] * 2 > (kernel if isinstance(kernel, int) else kernel[0]):
-        with pytest.raises(ValueError, match="more than half the kernel"):
-            F.max_pool1d(normal(1, 2, size), **options)
-        return
-    compare(torch, "max_pool1d", normal(2, 3, size), **options)
-    compare(torch, "avg_pool1d", normal(2, 3, size), **options)
-    compare(torch, "avg_pool1d", normal(2, 3, size), count_include_pad=False, **options)
-
-
-@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
-def test_pool2d_of_one_example(name, torch):
-    compare(torch, name, normal(3, 5, 5), 2)
-
-
-@pytest.mark.parametrize("name", ["max_pool1d", "avg_pool1d"])
-def test_pool1d_of_one_example(name, torch):
-    compare(torch, name, normal(3, 5), 2)
-
-
-def test_max_pool_ties(torch):
-    compare(torch, "max_pool2d", np.zeros((1, 2, 5, 5)), 3, stride=1, padding=1)
-    compare(torch, "max_pool2d", np.round(normal(2, 2, 8, 8)), 3, stride=2, ceil_mode=True)
-
-
-def test_pool_refuses():
-    x = gn.Tensor(normal(1, 1, 4, 4))
-    with pytest.raises(ValueError, match="divisor_override is 0"):
-        F.avg_pool2d(x, 2, divisor_override=0)
-    with pytest.raises(ValueError, match="kernel_size cannot be 0"):
-        F.max_pool2d(x, 0)
-    with pytest.raises(ValueError, match="larger than the input"):
-        F.max_pool2d(x, 5)
 
 
 # --- Embedding ------------------------------------------------------------------------------------

@@ -26,6 +26,24 @@ def numpy_overlap_add(x, shape, axis):
     return out
 
 
+def numpy_extend(x, before, after, axis):
+    n = x.shape[axis]
+    return np.take(x, np.array([*before, *range(n), *after], dtype=int), axis)
+
+
+def numpy_fold_margins(x, before, after, axis):
+    n = x.shape[axis] - len(before) - len(after)
+    out = np.zeros((*x.shape[:axis], n, *x.shape[axis + 1 :]), dtype=x.dtype)
+    for i, place in enumerate([*before, *range(n), *after]):
+        out[(slice(None),) * axis + (place,)] += x[(slice(None),) * axis + (i,)]
+    return out
+
+
+def numpy_sum_runs(x, counts, axis):
+    parts = np.split(x, np.cumsum(counts)[:-1], axis) if len(counts) else []
+    return np.stack([p.sum(axis) for p in parts], axis) if parts else np.zeros(0)
+
+
 def torch_windows(t, x, window_shape, axis):
     for a, n in zip(axis, window_shape, strict=True):
         x = x.unfold(a, n, 1)
@@ -47,6 +65,18 @@ def numpy_split(x, ends, axis, i):
 
 TRIANGLES = [((3, 3), {}), ((2, 3), {"k": 1}), ((3, 2), {"k": -1}), ((2, 2, 3), {}), ((1, 1), {}),
              ((0, 3), {}), ((3, 3), {"k": 5}), ((3, 3), {"k": -5})]  # fmt: skip
+
+MARGINS = [  # a shape, its shape with margins, the places before and after, and the axis
+    ((3,), (7,), (2, 1), (1, 1), 0), ((2, 3), (2, 4), (), (0,), 1),
+    ((2, 3), (5, 3), (1, 1, 0), (), 0),
+    ((1, 2), (3, 2), (0,), (0,), 0), ((2, 0), (4, 0), (1,), (0,), 0), ((2, 2), (2, 2), (), (), 1),
+]  # fmt: skip
+
+RUNS = [  # a shape, the lengths of runs, and the axis
+    ((3,), [2, 0, 3], 0), ((2, 3), [0, 1, 2], 1), ((2, 3), [2, 2], 0), ((2,), [0, 0], 0),
+    ((2, 2, 2), [3, 0], 1), ((0,), np.zeros(0, int), 0), ((2, 0), [1, 2], 0), ((1,), [4], 0),
+    ((3, 1), [40, 0, 2], 0),
+]  # fmt: skip
 
 DIAGONALS = [  # a shape, and the arguments
     ((3, 3), ()), ((2, 3), (1,)), ((3, 2), (-1,)), ((2, 3), (-5,)), ((2, 3, 4), (0, 1, 2)),
@@ -80,6 +110,31 @@ ROWS = {
          S(normal(2, 2), 1, "constant", {"constant_values": ((1, 2), (3, 4))}, peer=False)],
         numpy_pad,
         torch_pad,
+    ),
+    "extend": Row(
+        [S(normal(*shape), *args) for shape, _, *args in MARGINS]
+        + [S(complex_normal(2), (1,), (), 0)],
+        numpy_extend,
+        lambda t, x, before, after, axis: t.index_select(
+            x, axis, t.tensor([*before, *range(x.shape[axis]), *after])
+        ),
+    ),
+    "fold_margins": Row(
+        [S(normal(*shape), *args) for _, shape, *args in MARGINS]
+        + [S(complex_normal(3), (1,), (), 0)],
+        numpy_fold_margins,
+    ),
+    "repeat": Row(
+        [S(normal(*shape), np.array(counts), axis) for shape, counts, axis in RUNS]
+        + [S(complex_normal(2), np.array([1, 2]), 0)],
+        np.repeat,
+        lambda t, x, counts, axis: t.repeat_interleave(x, counts, axis),
+    ),
+    "sum_runs": Row(
+        [S(np.repeat(normal(*shape), counts, axis), np.array(counts), axis)
+         for shape, counts, axis in RUNS]
+        + [S(complex_normal(3), np.array([1, 2]), 0)],
+        numpy_sum_runs,
     ),
     "tril": Row(
         [S(normal(*shape), **options) for shape, options in TRIANGLES] + [S(complex_normal(2, 2))],

@@ -29,7 +29,7 @@ EXPRESSIONS = [  # and the operands' shapes
     ("i,j", (3,), (2,)), ("i,j->ji", (3,), (2,)), ("i,j->", (3,), (2,)), ("ij,k->k", (2, 3), (2,)),
     ("ii,i->i", (2, 2), (2,)), ("ii,jj->ij", (2, 2), (3, 3)), ("ij,kk->ij", (2, 2), (3, 3)),
     ("ij,ij->", (2, 3), (2, 3)), ("i,->i", (3,), ()), ("ij,ji->", (2, 3), (3, 2)),
-    ("bhqd,bhkd->bhqk", (2, 1, 3, 2), (2, 1, 2, 2)), ("bqhd,bkhd->bhqk", (1, 3, 2, 2), (1, 2, 2, 2)),
+    ("bhqd,bhkd->bhqk", (2, 1, 3, 2), (2, 1, 2, 2)), ("bqd,bkd->bqk", (1, 3, 2), (1, 2, 2)),
     ("...ij,...jk->...ik", (2, 1, 2, 3), (4, 3, 2)), ("...i,...i", (2, 3), (3,)),
     ("...,...", (2, 3), (3,)), ("i...,i...->...", (2, 3), (2, 3)), ("...i,ij", (2, 3), (3, 2)),
     ("ij,jk->ik", (1, 3), (3, 1)),
@@ -190,13 +190,12 @@ def test_the_same_tensor_twice():
 
 
 def test_many_axes_use_up_the_letters():
-    x = rng.standard_normal((1,) * 20 + (2,))
+    x = rng.standard_normal((1,) * 19 + (2,))
     letters = string.ascii_letters[:32]
     y = rng.standard_normal((1,) * 31 + (2,))
-    with np.testing.suppress_warnings():
-        result = gn.einsum(f"...,{letters}->...", x, y)
+    result = gn.einsum(f"...,{letters}->...", x, y)
     np.testing.assert_allclose(result, x * y.sum())
-    with pytest.raises(ValueError, match="too many axes"):
+    with pytest.raises(ValueError, match="more axes than letters"):
         gn.einsum(f"...,{string.ascii_letters[:40]}->...", x, rng.standard_normal((1,) * 40))
 
 
@@ -215,7 +214,9 @@ MISTAKES = {
         ("ij,jk->ik", (2, 3), (4, 5)),
         r"label 'j' is 3 in operand 0 \('ij', of shape \(2, 3\)\) and 4 in operand 1 \('jk', of",
     ),
-    "ellipses": (("...i,...i", (2, 3), (4, 3)), r"is 2 in operand 0 .* and 4 in operand 1"),
+    "ellipses": (
+        ("...i,...i", (2, 3), (4, 3)), r"an axis of `...` is 2 in operand 0 \('...i', .* and 4 in"
+    ),
     "a diagonal": (
         ("ii->i", (2, 3)), r"label 'i' takes a diagonal of operand 0, whose axes of it are 2 and 3"
     ),
@@ -246,7 +247,7 @@ def test_mistakes_in_lists_of_labels():
     for label in (52, -1, "i", 0.5):
         with pytest.raises(ValueError, match="is no label: those are the numbers from 0 to 51"):
             gn.einsum(x, [0, label])
-    with pytest.raises(ValueError, match="'C'.* which no operand has"):
+    with pytest.raises(ValueError, match=r"'C'.* which no operand has"):
         gn.einsum(x, [0, 1], [2])
 
 

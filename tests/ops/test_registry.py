@@ -19,7 +19,7 @@ CASES = [
 ]
 DIFFERENTIABLE = [case for case in CASES if REGISTERED[case.values[0]].operator.differentiable]
 INTERNAL = ("output", "by_rule", "recomputed")  # of the graph, and of functions in custom.py
-FLOAT32_AND_64_ONLY: set[str] = set()
+FLOAT32_AND_64_ONLY = ("expm", "cofactor")
 SHORTEST = (("x",), ("x1", "x2"))
 EVERY = pytest.mark.parametrize(("name", "sample"), CASES)
 EVERY_DIFFERENTIABLE = pytest.mark.parametrize(("name", "sample"), DIFFERENTIABLE)
@@ -270,12 +270,12 @@ def extended(x):
 @EVERY_DIFFERENTIABLE
 @pytest.mark.parametrize("convert", [half, extended])
 def test_other_precisions_stay_where_numpy_has_them(name, sample, convert):
+    if name in FLOAT32_AND_64_ONLY:
+        return
     args, options = with_floats(sample, convert)
     try:
         ROWS[name].value(*args, **options)
     except TypeError:
-        return
-    if name in FLOAT32_AND_64_ONLY:
         return
     with np.errstate(all="ignore"):
         _, _, gradients = evaluated(function(name), sample, convert)
@@ -398,10 +398,10 @@ def test_forward_derivative_is_the_adjoint_of_the_rule(case, seed):
 def test_wrong_arguments_are_named(name):
     call = REGISTERED[name]
     names = list(inspect.signature(call).parameters)
-    too_many = rf"^{name}\(.*\) takes (at most )?{len(names)} (positional )?argument"
+    too_many = rf"^_?{name}\(.*\) takes (at most )?{len(names)} (positional )?argument"
     with pytest.raises(TypeError, match=too_many):
         call(*range(len(names) + 1))
-    with pytest.raises(TypeError, match=rf"^{name}\(.*(no|keyword) argument 'nonsense'"):
+    with pytest.raises(TypeError, match=rf"^_?{name}\(.*(no|keyword) argument 'nonsense'"):
         call(1.0, nonsense=1)
-    with pytest.raises(TypeError, match=rf"^{name}\(.*(needs|missing .*:) {names[0]!r}"):
+    with pytest.raises(TypeError, match=rf"^_?{name}\(.*(needs|missing .*:) {names[0]!r}"):
         call()

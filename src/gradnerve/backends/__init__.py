@@ -47,7 +47,9 @@ def as_array(value: Any) -> Any:
 
 
 def is_complex(array: Any) -> bool:
-    """Whether the elements are complex numbers."""
+    """Whether the elements are complex numbers, or the number is one."""
+    if isinstance(array, (int, float, complex)):
+        return isinstance(array, complex)
     kind = getattr(array.dtype, "kind", None)  # NumPy's own dtypes, which most libraries use
     if kind is not None:
         return kind == "c"

@@ -19,7 +19,7 @@ import numpy as np
 from gradnerve import errors
 
 if TYPE_CHECKING:
-    from gradnerve.ops.window import Window
+    from gradnerve.ops.window import Taps, Window
 
 Array = Any
 
@@ -29,16 +29,71 @@ Array = Any
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
 
-def erf(x: Array) -> Array:
-    """The error function, from SciPy."""
-    from scipy.special import erf as scipy_erf
+# NumPy's own, beyond the standard.
+cbrt, exp2, fmax, fmin, fmod = np.cbrt, np.exp2, np.fmax, np.fmin, np.fmod
+heaviside, logaddexp2, nan_to_num, sinc = np.heaviside, np.logaddexp2, np.nan_to_num, np.sinc
 
-    return scipy_erf(x)
+
+def special(name: str, *arguments: Any) -> Array:
+    """One of SciPy's special functions. It keeps the precision, which SciPy does not always do."""
+    from scipy import special
+
+    y = getattr(special, name)(*arguments)
+    dtypes = [a.dtype for a in arguments if hasattr(a, "dtype") and a.dtype.kind in "fc"]
+    return y.astype(np.result_type(*dtypes), copy=False) if dtypes else y
+
+
+def floor_divide(x1: Array, x2: Array) -> Array:
+    """⌊x1 / x2⌋, of infinities as the standard has it: NumPy has ∞ // 1 = NaN, 1 // -∞ = -1."""
+    y = x1 // x2
+    if np.result_type(y).kind == "f":
+        unbounded = np.isinf(x1) | np.isinf(x2)
+        if unbounded.any():
+            return np.where(unbounded, x1 / x2, y)
+    return y
 
 
 def pad(x: Array, margins: Any, mode: str, **options: Any) -> Array:
     """x inside margins: a pair (before, after) for each axis."""
     return np.pad(x, margins, mode, **options)  # type: ignore[call-overload]
+
+
+def repeat(x: Array, counts: Array, axis: int) -> Array:
+    """Each element along an axis as many times as `counts` says."""
+    return np.repeat(x, counts, axis)
+
+
+def sum_runs(x: Array, counts: Array, axis: int) -> Array:
+    """The sums of runs of neighbours along an axis, of these lengths."""
+    out = np.zeros((*x.shape[:axis], len(counts), *x.shape[axis + 1 :]), dtype=x.dtype)
+    if not x.size:
+        return out
+    before: Any = (slice(None),) * axis
+    starts = np.cumsum(counts) - counts
+    if counts.max() > 32:
+        some = np.flatnonzero(counts)  # an empty run would get the sum of the next
+        out[(*before, some)] = np.add.reduceat(x, starts[some], axis)
+        return out
+    for i in range(counts.max()):  # add up all first elements, all second ones, ...: much quicker
+        some = np.flatnonzero(counts > i)
+        out[(*before, some)] += x[(*before, starts[some] + i)]
+    return out
+
+
+def extend(x: Array, before: Sequence[int], after: Sequence[int], axis: int) -> Array:
+    """x between copies of its elements at some places of an axis."""
+    return np.concatenate([x.take(before, axis), x, x.take(after, axis)], axis)
+
+
+def fold_margins(x: Array, before: Sequence[int], after: Sequence[int], axis: int) -> Array:
+    """The margins of an axis, added to the elements that they were copies of."""
+    x = np.moveaxis(x, axis, 0)
+    end = len(x) - len(after)
+    out = x[len(before) : end].copy("K")
+    for places, margin in ((before, x[: len(before)]), (after, x[end:])):
+        for place, values in zip(places, margin, strict=True):
+            out[place] += values
+    return np.moveaxis(out, 0, axis)
 
 
 def diagonal(x: Array, offset: int, axis1: int, axis2: int) -> Array:
@@ -110,8 +165,10 @@ def _matrices(x: Array, batch: int, rows: int) -> Array:
     """x with its axes after the first `batch` made two: those of the rows, and the others."""
     lengths = x.shape[: batch + rows], x.shape[batch + rows :]
     x = x.reshape(*x.shape[:batch], _size(lengths[0][batch:]), _size(lengths[1]))
-    # The library for matrix products (BLAS) takes rows or columns that lie together in memory.
-    return x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
+    # The library for matrix products (BLAS) takes rows, or columns, that lie one after another.
+    (m, n), (down, right), step = x.shape[-2:], x.strides[-2:], x.itemsize
+    by_rows, by_columns = right == step and down >= n * step, down == step and right >= m * step
+    return x if by_rows or by_columns else np.ascontiguousarray(x)
 
 
 BASIC = (int, np.integer, slice, type(None), type(...))
@@ -159,15 +216,16 @@ def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
     place. Of many numbers a product with a sparse matrix that has one 1 in each column is quicker.
     """
     count, width = values.shape
-    if width > 1 and values.size > 8192 and values.dtype.char in "fdFD":
+    dtype = values.dtype
+    if width > 1 and values.size > 8192 and dtype.char in "fdFD" and dtype.isnative:
         from scipy.sparse import csc_array
 
-        entries = (np.ones(count, dtype=values.dtype), rows, np.arange(count + 1))
+        entries = (np.ones(count, dtype=dtype), rows, np.arange(count + 1))
         out = csc_array(entries, shape=(_size(shape) // width, count)) @ values
         return out if out.shape == shape else out.reshape(shape)
     if width != 1:
         rows = (rows[:, None] * width + np.arange(width)).reshape(-1)
-    out = np.zeros(shape, dtype=values.dtype)
+    out = np.zeros(shape, dtype=dtype)
     np.add.at(out.reshape(-1), rows, values.reshape(-1))
     return out
 
@@ -207,6 +265,62 @@ def masked(x: Array, keep: Array, zero: Any = 0.0) -> Array:
         return np.where(keep, x, zero)  # of which the dtype may be another
     bits = x.view(f"i{x.dtype.itemsize}")
     return (bits & np.negative(keep.view(np.int8))).view(x.dtype)
+
+
+# --- Scans and sorting ----------------------------------------------------------------------------
+
+
+def cumsum(x: Array, axis: int | None, dtype: Any) -> Array:
+    """Running sums."""
+    return np.cumsum(x, axis=axis, dtype=dtype)
+
+
+def cumprod(x: Array, axis: int | None, dtype: Any) -> Array:
+    """Running products."""
+    return np.cumprod(x, axis=axis, dtype=dtype)
+
+
+def logcumsumexp(x: Array, axis: int) -> Array:
+    """Running log Σ eˣ."""
+    return np.logaddexp.accumulate(x, axis=axis)
+
+
+def cumulative_argmax(x: Array, axis: int) -> Array:
+    """Where the running maximum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.maximum.accumulate(x, axis=axis), axis)
+
+
+def cumulative_argmin(x: Array, axis: int) -> Array:
+    """Where the running minimum is, the last place at a tie or of NaN."""
+    return _last_reached(x, np.minimum.accumulate(x, axis=axis), axis)
+
+
+def _last_reached(x: Array, extreme: Array, axis: int) -> Array:
+    places = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - 1 - axis % x.ndim))
+    reached = (x == extreme) | np.isnan(x)
+    return np.maximum.accumulate(np.where(reached, places, 0), axis=axis)
+
+
+def argtopk(x: Array, k: int, axis: int, largest: bool) -> Array:
+    """The indices of the k greatest or smallest, in that order; which of equal ones, is open."""
+    x = np.moveaxis(x, axis, -1)
+    n = x.shape[-1]
+    if 0 < k < n:
+        chosen = slice(n - k, n) if largest else slice(k)
+        found = np.argpartition(x, n - k if largest else k - 1, axis=-1)[..., chosen]
+        found = np.sort(found, axis=-1)
+    else:
+        found = np.broadcast_to(np.arange(k), (*x.shape[:-1], k))
+    values = np.take_along_axis(x, found, -1)[..., :: -1 if largest else 1]
+    order = np.argsort(values, axis=-1, stable=True)
+    if largest:
+        order = k - 1 - order[..., ::-1]
+    return np.moveaxis(np.take_along_axis(found, order, -1), -1, axis)
+
+
+def isin(x1: Array, x2: Array, invert: bool) -> Array:
+    """Whether elements of x1 are among those of x2."""
+    return np.isin(x1, x2, invert=invert)
 
 
 # --- Windows --------------------------------------------------------------------------------------
@@ -253,50 +367,109 @@ def padded_zeros(window: Window, shape: tuple[int, ...], dtype: Any) -> Array:
     return batch_first(np.zeros((shape[1], *sides, shape[0]), dtype=dtype))
 
 
-def columns(x: Array, window: Window, groups: int) -> Array:
-    """(N, C, *S) -> (groups, C/groups · kernel, windows · N): each window's values in a column."""
-    batch, channels = x.shape[:2]
-    out = window.counts(x.shape[2:])
-    x = np.ascontiguousarray(batch_last(padded(x, window)))
-    columns = np.empty((channels, *window.kernel, *out, batch), dtype=x.dtype)
+BLOCK = 2**22
+"""How many bytes of columns are made at a time: about what a processor core keeps at hand."""
+
+
+def blocks(window: Window, out: tuple[int, ...], size: int) -> Iterator[tuple[slice, slice]]:
+    """Ranges of the windows along the first axis, with those of the padded input that they see.
+
+    `size` is how many bytes a block has for each window along that axis.
+    """
+    stride, reach = window.stride[0], window.dilation[0] * (window.kernel[0] - 1) + 1
+    count = -(-size * out[0] // BLOCK)
+    step = -(-out[0] // max(1, count))  # blocks of equal size
+    for start in range(0, out[0], step):
+        stop = min(start + step, out[0])
+        yield slice(start, stop), slice(start * stride, (stop - 1) * stride + reach)
+
+
+def padded_last(x: Array, window: Window) -> Array:
+    """(N, C, *S) -> (C, *S, N) with the window's margins, contiguous."""
+    return np.ascontiguousarray(batch_last(padded(x, window)))
+
+
+def columns(x: Array, window: Window, out: tuple[int, ...]) -> Array:
+    """(C, *S, N), with its padding -> (C, *K, *O, N): each window's values, copied."""
+    values = np.empty((x.shape[0], *window.kernel, *out, x.shape[-1]), dtype=x.dtype)
     for position, seen in places(window, out):
-        columns[(slice(None), *position)] = x[(slice(None), *seen)]
-    return columns.reshape(groups, channels // groups * _size(window.kernel), -1)
+        values[(slice(None), *position)] = x[(slice(None), *seen)]
+    return values
 
 
 def _size(shape: tuple[int, ...]) -> int:
     return math.prod(shape)
 
 
+# A convolution is a matrix product: filters by columns, which are an input of the product that is
+# many times as large as x. They are made, used and forgotten block by block.
+
+
 def convolve(x: Array, weight: Array, window: Window, groups: int) -> Array:
-    """(N, C, *S), (F, C/groups, *K) -> (N, F, *O), by one matrix product."""
-    out = window.counts(x.shape[2:])
-    factors = weight.reshape(groups, weight.shape[0] // groups, -1)
-    y = factors @ columns(x, window, groups)
-    return batch_first(y.reshape(weight.shape[0], *out, x.shape[0]))
+    """(N, C, *S), (F, C/groups, *K) -> (N, F, *O), by matrix products."""
+    out, batch = window.counts(x.shape[2:]), x.shape[0]
+    per_group = weight.shape[0] // groups
+    factors = weight.reshape(groups, per_group, -1)
+    x = padded_last(x, window)
+    y = np.empty((groups, per_group, *out, batch), dtype=np.result_type(x, weight))
+    row = x.shape[0] * _size(window.kernel) * _size(out[1:]) * batch * x.itemsize
+    for rows, seen in blocks(window, out, row):
+        values = columns(x[:, seen], window, (rows.stop - rows.start, *out[1:]))
+        target = y[:, :, rows].reshape(groups, per_group, -1)  # a view
+        np.matmul(factors, values.reshape(groups, factors.shape[2], -1), out=target)
+    return batch_first(y.reshape(weight.shape[0], *out, batch))
 
 
 def convolve_input(c: Array, weight: Array, window: Window, groups: int, shape: Any) -> Array:
     """The adjoint of `convolve` by x: (N, F, *O), (F, C/groups, *K) -> (N, C, *S) = shape."""
-    factors = weight.reshape(groups, weight.shape[0] // groups, -1)
-    values = batch_last(c).reshape(groups, weight.shape[0] // groups, -1)
-    seen_by = (factors.swapaxes(1, 2) @ values).reshape(
-        shape[1], *window.kernel, *c.shape[2:], shape[0]
-    )
-    x = padded_zeros(window, shape, seen_by.dtype)
-    for position, seen in places(window, c.shape[2:]):
-        batch_last(x)[(slice(None), *seen)] += seen_by[(slice(None), *position)]
+    out, batch = c.shape[2:], c.shape[0]
+    per_group = weight.shape[0] // groups
+    factors = weight.reshape(groups, per_group, -1).swapaxes(1, 2)
+    c = np.ascontiguousarray(batch_last(c)).reshape(groups, per_group, *out, batch)
+    x = padded_zeros(window, shape, np.result_type(c, weight))
+    row = shape[1] * _size(window.kernel) * _size(out[1:]) * batch * x.itemsize
+    for rows, seen in blocks(window, out, row):
+        some = (rows.stop - rows.start, *out[1:])
+        values = factors @ c[:, :, rows].reshape(groups, per_group, -1)
+        values = values.reshape(shape[1], *window.kernel, *some, batch)
+        _gather(values, window, some, batch_last(x)[:, seen])
     return x[inside(window, shape)]
 
 
 def convolve_weight(c: Array, x: Array, window: Window, groups: int) -> Array:
     """The adjoint of `convolve` by the weight: (N, F, *O), (N, C, *S) -> (F, C/groups, *K)."""
-    filters = c.shape[1]
-    values = batch_last(c).reshape(groups, filters // groups, -1)
+    out, batch = c.shape[2:], c.shape[0]
+    filters, channels = c.shape[1], x.shape[1]
+    per_filter = channels // groups * _size(window.kernel)
+    c = np.ascontiguousarray(batch_last(c)).reshape(groups, filters // groups, *out, batch)
+    x = padded_last(x, window)
     # The product's transpose, which has more rows than columns: OpenBLAS takes half as long.
-    transposed = columns(x, window, groups) @ values.swapaxes(1, 2)
+    transposed = np.zeros((groups, per_filter, filters // groups), dtype=np.result_type(c, x))
+    row = channels * _size(window.kernel) * _size(out[1:]) * batch * x.itemsize
+    for rows, seen in blocks(window, out, row):
+        values = columns(x[:, seen], window, (rows.stop - rows.start, *out[1:]))
+        some = c[:, :, rows].reshape(groups, filters // groups, -1)
+        transposed += values.reshape(groups, per_filter, -1) @ some.swapaxes(1, 2)
     weight = np.ascontiguousarray(transposed.swapaxes(1, 2))
-    return weight.reshape(filters, x.shape[1] // groups, *window.kernel)
+    return weight.reshape(filters, channels // groups, *window.kernel)
+
+
+def window_values(x: Array, window: Window) -> Array:
+    """(N, C, *S) -> (N, C, *K, *O): what is at each place of the kernel, in each window."""
+    return batch_first(columns(padded_last(x, window), window, window.counts(x.shape[2:])))
+
+
+def window_gather(c: Array, window: Window, shape: Any) -> Array:
+    """The adjoint of `window_values`: (N, C, *K, *O) -> (N, C, *S) = shape."""
+    x = padded_zeros(window, shape, c.dtype)
+    _gather(batch_last(c), window, c.shape[2 + len(window.kernel) :], batch_last(x))
+    return x[inside(window, shape)]
+
+
+def _gather(values: Array, window: Window, out: tuple[int, ...], x: Array) -> None:
+    """Add (C, *K, *O, N) to x (C, *S, N): each value to the place that it was seen at."""
+    for position, seen in places(window, out):
+        x[(slice(None), *seen)] += values[(slice(None), *position)]
 
 
 def window_max(x: Array, window: Window) -> Array:
@@ -359,6 +532,60 @@ def window_spread(c: Array, window: Window, shape: Any) -> Array:
     return x[inside(window, shape)]
 
 
+def resample(x: Array, taps: Taps, axis: int) -> Array:
+    """Along one axis, each new element a weighted sum of a few old ones."""
+    if x.shape[axis] == 0:
+        return np.zeros([*x.shape[:axis], len(taps.places[0]), *x.shape[axis:][1:]], dtype=x.dtype)
+    # NumPy's `take` would first copy an array that is in another order in memory.
+    order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
+    x, axis = x.transpose(order), order.index(axis % x.ndim)
+    across = (-1,) + (1,) * (x.ndim - axis - 1)
+    y: Array = None
+    for seen, weights in zip(taps.places, taps.weights, strict=True):
+        part = np.take(x, np.asarray(seen, dtype=np.intp), axis=axis)
+        if any(w != 1 for w in weights):
+            part *= np.asarray(weights, dtype=x.dtype).reshape(across)
+        y = part if y is None else np.add(y, part, out=y)
+    return y.transpose([order.index(a) for a in range(x.ndim)])
+
+
 def lowest(dtype: Any) -> Any:
     """Less than every other value of the dtype."""
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+# --- Linear algebra -------------------------------------------------------------------------------
+
+
+def cofactor(x: Array) -> Array:
+    """det(X) X⁻ᵀ; by the singular value decomposition where X is nearly singular."""
+    det = np.linalg.det(x)
+    if det.all() and np.isfinite(det).all():
+        inverse = np.linalg.inv(x)
+        size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
+        if (size * size < 1 / np.finfo(x.dtype).eps).all():
+            return det[..., None, None] * inverse.swapaxes(-2, -1)
+    u, s, vh = np.linalg.svd(x)
+    others = np.where(np.eye(x.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
+    phase = np.linalg.det(u) * np.linalg.det(vh)
+    return phase[..., None, None] * ((u * others[..., None, :]) @ vh).conj()
+
+
+def eig(x: Array) -> tuple[Array, Array]:
+    """Eigenvalues and eigenvectors; complex numbers, even where they happen to be real."""
+    w, v = np.linalg.eig(x)
+    dtype = np.result_type(w.dtype, np.complex64)
+    return w.astype(dtype, copy=False), v.astype(dtype, copy=False)
+
+
+def eigvals(x: Array) -> Array:
+    """Eigenvalues; complex numbers, even where they happen to be real."""
+    w = np.linalg.eigvals(x)
+    return w.astype(np.result_type(w.dtype, np.complex64), copy=False)
+
+
+def expm(x: Array) -> Array:
+    """The matrix exponential, from SciPy."""
+    from scipy.linalg import expm as scipy_expm
+
+    return scipy_expm(x.astype(x.dtype.newbyteorder("="), copy=False))

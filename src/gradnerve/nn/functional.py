@@ -1,20 +1,99 @@
 """Networks' functions, by PyTorch's names and signatures: on Tensors, and on plain arrays.
 
 `import gradnerve.nn.functional as F`, as one would with PyTorch. Shapes are PyTorch's: N examples,
-C channels, then space.
+C channels, then space. Convolution, pooling and the like are in `windows.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradnerve import errors, ops
 from gradnerve.backends import array_library, as_array
 from gradnerve.errors import LayerMismatch
+from gradnerve.nn.windows import (
+    adaptive_avg_pool1d as adaptive_avg_pool1d,
+)
+from gradnerve.nn.windows import (
+    adaptive_avg_pool2d as adaptive_avg_pool2d,
+)
+from gradnerve.nn.windows import (
+    adaptive_avg_pool3d as adaptive_avg_pool3d,
+)
+from gradnerve.nn.windows import (
+    adaptive_max_pool1d as adaptive_max_pool1d,
+)
+from gradnerve.nn.windows import (
+    adaptive_max_pool2d as adaptive_max_pool2d,
+)
+from gradnerve.nn.windows import (
+    adaptive_max_pool3d as adaptive_max_pool3d,
+)
+from gradnerve.nn.windows import (
+    avg_pool1d as avg_pool1d,
+)
+from gradnerve.nn.windows import (
+    avg_pool2d as avg_pool2d,
+)
+from gradnerve.nn.windows import (
+    avg_pool3d as avg_pool3d,
+)
+from gradnerve.nn.windows import (
+    conv1d as conv1d,
+)
+from gradnerve.nn.windows import (
+    conv2d as conv2d,
+)
+from gradnerve.nn.windows import (
+    conv3d as conv3d,
+)
+from gradnerve.nn.windows import (
+    conv_transpose1d as conv_transpose1d,
+)
+from gradnerve.nn.windows import (
+    conv_transpose2d as conv_transpose2d,
+)
+from gradnerve.nn.windows import (
+    conv_transpose3d as conv_transpose3d,
+)
+from gradnerve.nn.windows import (
+    fold as fold,
+)
+from gradnerve.nn.windows import (
+    interpolate as interpolate,
+)
+from gradnerve.nn.windows import (
+    lp_pool1d as lp_pool1d,
+)
+from gradnerve.nn.windows import (
+    lp_pool2d as lp_pool2d,
+)
+from gradnerve.nn.windows import (
+    lp_pool3d as lp_pool3d,
+)
+from gradnerve.nn.windows import (
+    max_pool1d as max_pool1d,
+)
+from gradnerve.nn.windows import (
+    max_pool2d as max_pool2d,
+)
+from gradnerve.nn.windows import (
+    max_pool3d as max_pool3d,
+)
+from gradnerve.nn.windows import (
+    pad as pad,
+)
+from gradnerve.nn.windows import (
+    pixel_shuffle as pixel_shuffle,
+)
+from gradnerve.nn.windows import (
+    pixel_unshuffle as pixel_unshuffle,
+)
+from gradnerve.nn.windows import (
+    unfold as unfold,
+)
 from gradnerve.ops.random import keep_mask
-from gradnerve.ops.window import Window
 
 # --- Layers ---------------------------------------------------------------------------------------
 
@@ -37,225 +116,6 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
             input.shape,
         )
     return ops.linear(input, weight, bias)
-
-
-def conv1d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Any:  # fmt: skip
-    """Cross-correlation: (N, C, L), (F, C/groups, k), (F,) -> (N, F, L').
-
-    `padding` is a number, or "same" or "valid". Raises ValueError where shapes do not fit.
-    """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
-
-
-def conv2d(
-    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
-    dilation: Any = 1, groups: int = 1,
-) -> Any:  # fmt: skip
-    """Cross-correlation: (N, C, H, W), (F, C/groups, kh, kw), (F,) -> (N, F, H', W').
-
-    `stride`, `padding` and `dilation` are a number or a pair; `padding` can be "same" or "valid".
-    Raises ValueError where shapes do not fit.
-
-    >>> import numpy as np
-    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))[0, 0]
-    array([[4., 4.],
-           [4., 4.]])
-    """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
-
-
-def _conv(
-    ndim: int, input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any,
-    groups: int,
-) -> Any:  # fmt: skip
-    name = f"conv{ndim}d"
-    return _batched(ndim, name, input, _convolve, weight, bias, stride, padding, dilation, groups)
-
-
-def _convolve(
-    ndim: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
-) -> Any:
-    name = f"conv{ndim}d"
-    if len(weight.shape) != ndim + 2:
-        raise LayerMismatch(
-            name, f"expects a weight of {ndim + 2} axes, got {weight.shape}", x.shape
-        )
-    if x.shape[1] != weight.shape[1] * groups:
-        raise LayerMismatch(
-            name, f"expects {weight.shape[1] * groups} channels, got {x.shape[1]}", x.shape
-        )
-    if weight.shape[0] % groups:
-        raise ValueError(f"{name}: {weight.shape[0]} filters do not divide into {groups} groups")
-    kernel = tuple(weight.shape[2:])
-    window = _window(name, ndim, kernel, stride, padding, dilation)
-    return ops.convolve(x, weight, window, groups, bias)
-
-
-def max_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False,
-) -> Any:  # fmt: skip
-    """The greatest value in each window: (N, C, L) -> (N, C, L'). See `max_pool2d`."""
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def max_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False,
-) -> Any:  # fmt: skip
-    """The greatest value in each window: (N, C, H, W) -> (N, C, H', W').
-
-    The stride is the kernel's size unless given. At a tie the first place has the gradient.
-    `ceil_mode` keeps a last window that is only partly inside. Raises ValueError for a padding of
-    more than half the kernel.
-
-    >>> import numpy as np
-    >>> max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
-    array([[ 5.,  7.],
-           [13., 15.]])
-    """
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def _max_pool(
-    ndim: int,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: bool,
-) -> Any:
-    def pool(ndim: int, x: Any) -> Any:
-        name = f"max_pool{ndim}d"
-        window = _pool_window(
-            name, ndim, x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode
-        )
-        return ops.window_max(x, window)
-
-    return _batched(ndim, f"max_pool{ndim}d", input, pool)
-
-
-def avg_pool1d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Any:  # fmt: skip
-    """The mean of each window: (N, C, L) -> (N, C, L'). See `avg_pool2d`."""
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
-
-
-def avg_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: int | None = None,
-) -> Any:  # fmt: skip
-    """The mean of each window: (N, C, H, W) -> (N, C, H', W').
-
-    The stride is the kernel's size unless given. The padding counts as zeros, or, without
-    `count_include_pad`, not at all. Raises ValueError for a padding of more than half the kernel.
-
-    >>> import numpy as np
-    >>> avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
-    array([[ 2.5,  4.5],
-           [10.5, 12.5]])
-    """
-    return _avg_pool(
-        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-def _avg_pool(
-    ndim: int, input: Any, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
-    count_include_pad: bool, divisor_override: int | None,
-) -> Any:  # fmt: skip
-    if divisor_override == 0:
-        raise ValueError(f"avg_pool{ndim}d: divisor_override is 0")
-
-    def pool(ndim: int, x: Any) -> Any:
-        sizes = x.shape[2:]
-        window = _pool_window(
-            f"avg_pool{ndim}d", ndim, sizes, kernel_size, stride, padding, 1, ceil_mode
-        )
-        total = ops.window_sum(x, window)
-        if divisor_override is not None:
-            return total / divisor_override
-        # Ones where a place counts: how many of them a window sees is what it is divided by. With
-        # ceil_mode a window can reach beyond the padding, where nothing counts.
-        margin = (
-            _each(f"avg_pool{ndim}d", "padding", padding, ndim)
-            if count_include_pad
-            else (0,) * ndim
-        )
-        ones = array_library(_plain(x)).ones(
-            (1, 1, *(n + 2 * m for n, m in zip(sizes, margin, strict=True))), dtype=x.dtype
-        )
-        beyond = tuple((a - m, b - m) for (a, b), m in zip(window.padding, margin, strict=True))
-        return total / ops.window_sum(ones, window._replace(padding=beyond))
-
-    return _batched(ndim, f"avg_pool{ndim}d", input, pool)
-
-
-def _batched(ndim: int, name: str, x: Any, function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function of (N, C, *S), also for a single example (C, *S)."""
-    if len(x.shape) == ndim + 2:
-        return function(ndim, x, *args)
-    if len(x.shape) == ndim + 1:
-        return ops.squeeze(function(ndim, ops.expand_dims(x, 0), *args), 0)
-    wanted = "(N, C, L)" if ndim == 1 else "(N, C, H, W)"
-    raise LayerMismatch(name, f"expects an input {wanted}, got {len(x.shape)} axes", x.shape)
-
-
-def _each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    values = values * ndim if len(values) == 1 else values
-    if len(values) != ndim or not all(isinstance(v, int) for v in values):
-        raise ValueError(f"{name}: {what} is a whole number, or {ndim} of them; got {value!r}")
-    if min(values) < (0 if what == "padding" else 1):
-        raise ValueError(f"{name}: {what} cannot be {min(values)}")
-    return values
-
-
-def _window(
-    name: str, ndim: int, kernel: tuple[int, ...], stride: Any, padding: Any, dilation: Any
-) -> Window:
-    strides, dilations = (
-        _each(name, "stride", stride, ndim),
-        _each(name, "dilation", dilation, ndim),
-    )
-    if padding == "same":
-        if set(strides) != {1}:
-            raise ValueError(f"{name}: padding='same' needs a stride of 1, got {stride}")
-        totals = [d * (k - 1) for k, d in zip(kernel, dilations, strict=True)]
-        margins = tuple((t // 2, t - t // 2) for t in totals)
-    elif isinstance(padding, str) and padding != "valid":
-        raise ValueError(f"{name}: padding is a number, 'same' or 'valid', not {padding!r}")
-    else:
-        sides = _each(name, "padding", 0 if padding == "valid" else padding, ndim)
-        margins = tuple((p, p) for p in sides)
-    return Window(kernel, strides, margins, dilations)
-
-
-def _pool_window(
-    name: str, ndim: int, sizes: Sequence[int], kernel_size: Any, stride: Any, padding: Any,
-    dilation: Any, ceil_mode: bool,
-) -> Window:  # fmt: skip
-    kernel = _each(name, "kernel_size", kernel_size, ndim)
-    window = _window(name, ndim, kernel, kernel if stride is None else stride, padding, dilation)
-    if any(2 * p > k for (p, _), k in zip(window.padding, kernel, strict=True)):
-        raise ValueError(f"{name}: a padding of {padding} is more than half the kernel, {kernel}")
-    if not ceil_mode:
-        return window
-    margins = []
-    axes = zip(sizes, kernel, window.stride, window.padding, window.dilation, strict=True)
-    for n, k, s, (p, _), d in axes:
-        left_over = n + 2 * p - d * (k - 1) - 1
-        count = -(-left_over // s) + 1
-        if (count - 1) * s >= n + p:  # a last window that would start in the padding does not count
-            count -= 1
-        margins.append((p, max(p, (count - 1) * s + d * (k - 1) + 1 - n - p)))
-    return window._replace(padding=tuple(margins))
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
@@ -420,7 +280,7 @@ def cross_entropy(
         if counted is None:
             losses = ops.softmax_cross_entropy(input, classes)
             return _reduced("cross_entropy", losses, reduction)
-    log_probabilities = ops.log_softmax(input, 1 if len(input.shape) > 1 else 0)
+    log_probabilities = ops.log_softmax(input, _class_axis(input))
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
         return hard
@@ -432,13 +292,10 @@ def cross_entropy(
 def _soft_cross_entropy(
     input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
 ) -> Any:
-    axis = 1 if len(input.shape) > 1 else 0
-    classes = input.shape[axis]
+    axis = _class_axis(input)
     if label_smoothing:
-        target = target * (1 - label_smoothing) + label_smoothing / classes
-    terms = ops.log_softmax(input, axis) * target
-    if weight is not None:
-        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(input.shape) - axis - 1))
+        target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]
+    terms = _weighted(ops.log_softmax(input, axis) * target, weight)
     return _reduced("cross_entropy", -ops.sum(terms, axis), reduction)
 
 
@@ -446,12 +303,9 @@ def _uniform_loss(
     log_probabilities: Any, target: Any, weight: Any, ignore_index: int, reduction: str
 ) -> Any:
     """The loss against all classes alike, which label smoothing mixes in."""
-    axis = 1 if len(log_probabilities.shape) > 1 else 0
+    axis = _class_axis(log_probabilities)
     classes, counted = _classes("cross_entropy", log_probabilities, target, ignore_index)
-    terms = log_probabilities
-    if weight is not None:
-        terms = terms * ops.reshape(weight, (-1,) + (1,) * (len(terms.shape) - axis - 1))
-    losses = -ops.sum(terms, axis) / log_probabilities.shape[axis]
+    losses = -ops.sum(_weighted(log_probabilities, weight), axis) / log_probabilities.shape[axis]
     shares = _shares(weight, classes, counted, losses)
     if counted is not None:
         losses = ops.where(counted, losses, 0.0)
@@ -472,7 +326,7 @@ def nll_loss(
 
 def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     classes, counted = _classes(name, x, target, ignore_index)
-    axis = 1 if len(x.shape) > 1 else 0
+    axis = _class_axis(x)
     library = array_library(classes)
     places = [
         library.reshape(library.arange(n), (-1,) + (1,) * (len(classes.shape) - i - 1))
@@ -495,6 +349,18 @@ def _shares(weight: Any, classes: Any, counted: Any, losses: Any) -> Any:
     return shares if counted is None else ops.where(counted, shares, 0.0)
 
 
+def _class_axis(x: Any) -> int:
+    """Which axis of (N, C, ...) or (C,) has the classes."""
+    return 1 if len(x.shape) > 1 else 0
+
+
+def _weighted(x: Any, weight: Any) -> Any:
+    """x times one number for each class, if there are weights."""
+    if weight is None:
+        return x
+    return x * ops.reshape(weight, (-1,) + (1,) * (len(x.shape) - _class_axis(x) - 1))
+
+
 def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Checked class numbers, and which of them count (None: all of them)."""
     target = _plain(_as_array(target))
@@ -502,7 +368,7 @@ def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, An
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
     _check_whole(name, target)
-    counted, count = None, x.shape[1 if len(x.shape) > 1 else 0]
+    counted, count = None, x.shape[_class_axis(x)]
     if target.size and ((target < 0) | (target >= count)).any():
         counted = target != ignore_index
         target = array_library(target).where(counted, target, 0)

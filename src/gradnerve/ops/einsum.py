@@ -154,7 +154,7 @@ def _plan(
 ) -> tuple[list[str], str, dict[str, int]]:
     """The labels of each operand and of the result, and the length of each label's axes."""
     inputs, out = _labelled(terms, result, shapes)
-    return inputs, out, _sizes(inputs, shapes)
+    return inputs, out, _sizes(terms, inputs, shapes)
 
 
 def _labelled(terms: Terms, result: str | None, shapes: Shapes) -> tuple[list[str], str]:
@@ -171,7 +171,10 @@ def _labelled(terms: Terms, result: str | None, shapes: Shapes) -> tuple[list[st
                 f"{i} has {len(shape)}: its shape is {shape}"
             )
         if extra > len(free):
-            raise ValueError(f"einsum: with operand {i}, of shape {shape}, there are too many axes")
+            raise ValueError(
+                f"einsum: with operand {i}, of shape {shape}, there are more axes than letters, "
+                f"of which there are {len(LETTERS)}"
+            )
         letters = "".join(free[:extra][::-1])  # counted from the last, as broadcasting does
         hidden = max(hidden, letters, key=len)
         inputs.append(term.replace("...", letters))
@@ -196,7 +199,7 @@ def _labelled(terms: Terms, result: str | None, shapes: Shapes) -> tuple[list[st
     return inputs, out
 
 
-def _sizes(inputs: list[str], shapes: Shapes) -> dict[str, int]:
+def _sizes(terms: Terms, inputs: list[str], shapes: Shapes) -> dict[str, int]:
     """The length of each label's axes, which are equal, or 1."""
     found: dict[str, tuple[int, int]] = {}  # the length, and which operand has it
     for i, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
@@ -209,9 +212,10 @@ def _sizes(inputs: list[str], shapes: Shapes) -> dict[str, int]:
                 )
             known, j = found.get(label, (1, i))
             if 1 not in (n, known) and n != known:
+                what = f"label {label!r}" if label in "".join(terms) else "an axis of `...`"
                 raise ValueError(
-                    f"einsum: label {label!r} is {known} in operand {j} ({inputs[j]!r}, of shape "
-                    f"{shapes[j]}) and {n} in operand {i} ({labels!r}, of shape {shape})"
+                    f"einsum: {what} is {known} in operand {j} ({terms[j]!r}, of shape "
+                    f"{shapes[j]}) and {n} in operand {i} ({terms[i]!r}, of shape {shape})"
                 )
             if known == 1:
                 found[label] = (n, i)

@@ -184,7 +184,7 @@ def _(ct, x):
 @operator
 def floor_divide(x1, x2):
     """Quotient rounded down, ⌊x1 / x2⌋."""
-    return x1 // x2
+    return kernels(x1, x2).floor_divide(x1, x2)
 
 
 @operator
@@ -199,8 +199,9 @@ def _(ct):
 
 
 @remainder.rule("x2", r"\bar x_2 = -\bar y\,\lfloor x_1 / x_2 \rfloor")
-def _(ct, x1, x2):
-    return -ct * floor_divide(x1, x2)
+def _(ct, y, x1, x2):
+    # 1 % -∞ is -∞: one multiple too many.
+    return -ct * where(isinf(x2) & isinf(y), -1.0, floor_divide(x1, x2))
 
 
 # --- Complex numbers ------------------------------------------------------------------------------
@@ -328,8 +329,9 @@ def _(ct, y, x2):
 def sigmoid(x):
     """The logistic function, 1 / (1 + e⁻ˣ), without overflow."""
     library = array_library(x)
-    small = library.exp(-library.abs(x))
-    return library.where(x >= 0, 1.0, small) / (1.0 + small)
+    if is_complex(x):
+        return 1.0 / (1.0 + library.exp(-x))
+    return library.exp(library.minimum(x, 0.0)) / (1.0 + library.exp(-library.abs(x)))
 
 
 @sigmoid.rule("x", r"\bar x = \bar y\,y\,(1 - y)")
@@ -340,7 +342,7 @@ def _(ct, y):
 @operator
 def erf(x):
     """The error function, 2/√π ∫₀ˣ e^(-t²) dt."""
-    return kernels(x).erf(x)
+    return kernels(x).special("erf", x)
 
 
 @erf.rule("x", r"\bar x = \bar y\,\tfrac{2}{\sqrt\pi}\,e^{-x^2}")
@@ -543,43 +545,46 @@ def _(ct, condition):
 
 @operator
 def maximum(x1, x2):
-    """The greater of x1 and x2. A tie gives each half of the gradient."""
+    """The greater of x1 and x2. A tie gives each half of the gradient, a NaN all to each."""
     return array_library(x1, x2).maximum(x1, x2)
 
 
 @maximum.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 > x_2")
 def _(ct, x1, x2):
-    return where(x1 == x2, ct / 2, where(x1 > x2, ct, 0.0))
+    return where(x1 == x2, ct / 2, where(logical_not(x1 < x2), ct, 0.0))
 
 
 @maximum.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 > x_1")
 def _(ct, x1, x2):
-    return where(x1 == x2, ct / 2, where(x2 > x1, ct, 0.0))
+    return where(x1 == x2, ct / 2, where(logical_not(x2 < x1), ct, 0.0))
 
 
 @operator
 def minimum(x1, x2):
-    """The smaller of x1 and x2. A tie gives each half of the gradient."""
+    """The smaller of x1 and x2. A tie gives each half of the gradient, a NaN all to each."""
     return array_library(x1, x2).minimum(x1, x2)
 
 
 @minimum.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 < x_2")
 def _(ct, x1, x2):
-    return where(x1 == x2, ct / 2, where(x1 < x2, ct, 0.0))
+    return where(x1 == x2, ct / 2, where(logical_not(x1 > x2), ct, 0.0))
 
 
 @minimum.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 < x_1")
 def _(ct, x1, x2):
-    return where(x1 == x2, ct / 2, where(x2 < x1, ct, 0.0))
+    return where(x1 == x2, ct / 2, where(logical_not(x2 > x1), ct, 0.0))
 
 
 @operator
 def clip(x, min=None, max=None):
-    """x, moved into [min, max]. On a bound the gradient is x's; where min > max it is max's."""
-    library = array_library(x)
-    if min is not None:
-        x = library.maximum(x, min)
-    return x if max is None else library.minimum(x, max)
+    """x, moved into [min, max]. On a bound the gradient is x's; where min > max it is max's.
+
+    A NaN goes through, and has the gradient 0.
+    """
+    library = array_library(x, min, max)
+    if min is None and max is None:
+        return library.asarray(x, copy=True)
+    return library.clip(x, min, max)
 
 
 @clip.rule("x", r"\bar x = \bar y\;\text{where}\;min \le x \le max")
@@ -603,14 +608,36 @@ def _(ct, x, min, max):
 
 @operator
 def relu(x):
-    """x where it is positive, else 0. The gradient at 0 is 0."""
+    """x where it is positive, else 0. The gradient at 0 is 0; a NaN goes through, both ways."""
     library = array_library(x)
     return library.maximum(x, library.zeros_like(x))  # quicker in NumPy than against a single 0
 
 
 @relu.rule("x", r"\bar x = \bar y\;\text{where}\;x > 0")
 def _(ct, y):
-    return where(y > 0, ct, 0.0)
+    return where(y != 0, ct, 0.0)
+
+
+@operator
+def copysign(x1, x2):
+    """x1 with the sign of x2. The gradient at x1 = 0 is 0."""
+    return array_library(x1, x2).copysign(x1, x2)
+
+
+@copysign.rule("x1", r"\bar x_1 = \bar y \operatorname{sign}(x_1) \operatorname{sign}(y)")
+def _(ct, y, x1):
+    return ct * (sign(x1) * sign(y))
+
+
+@operator
+def nextafter(x1, x2):
+    """The next number that there is after x1, in the direction of x2."""
+    return array_library(x1, x2).nextafter(x1, x2)
+
+
+@nextafter.rule("x1", r"\bar x_1 = \bar y")
+def _(ct):
+    return ct
 
 
 # --- Steps: flat wherever they have a derivative, so the gradient is 0 ----------------------------
@@ -663,6 +690,8 @@ for step in (floor, ceil, trunc, round):
     step.rule("x", r"\bar x = 0")(flat)
 floor_divide.rule("x1", r"\bar x_1 = 0")(flat)
 floor_divide.rule("x2", r"\bar x_2 = 0")(flat)
+copysign.rule("x2", r"\bar x_2 = 0")(flat)
+nextafter.rule("x2", r"\bar x_2 = 0")(flat)
 
 
 # --- Plain values: comparisons and tests have no derivative ---------------------------------------
@@ -723,6 +752,12 @@ def isfinite(x):
 
 
 @operator
+def signbit(x):
+    """Whether an element is negative, or -0."""
+    return array_library(x).signbit(x)
+
+
+@operator
 def logical_and(x1, x2):
     """Whether both are true."""
     return array_library(x1, x2).logical_and(x1, x2)
@@ -768,6 +803,18 @@ def bitwise_xor(x1, x2):
 def bitwise_invert(x):
     """~x, of integers or booleans."""
     return ~x
+
+
+@operator
+def bitwise_left_shift(x1, x2):
+    """x1 << x2, of integers: x1 · 2ˣ²."""
+    return x1 << x2
+
+
+@operator
+def bitwise_right_shift(x1, x2):
+    """x1 >> x2, of integers: ⌊x1 / 2ˣ²⌋."""
+    return x1 >> x2
 
 
 @operator

@@ -18,8 +18,8 @@ def getitem(x, key):
     """x[key]: integers, slices, `...`, None, boolean masks and arrays of integers."""
     try:
         return x[key]
-    except IndexError as error:
-        raise IndexError(_complaint(key, x.shape) or str(error)) from None
+    except IndexError:
+        raise IndexError(_complaint(key, x.shape)) from None
 
 
 @getitem.rule("x", r"\bar x_{key} \mathrel{+}= \bar y")
@@ -66,38 +66,37 @@ def last_written(x, key):
     return kernels(x).last_written(x, key)
 
 
-def _complaint(key: Any, shape: tuple[int, ...]) -> str | None:
-    """What is wrong with an index that does not fit; None if we do not know."""
+def _complaint(key: Any, shape: tuple[int, ...]) -> str:
+    """What is wrong with a key that does not fit an array of `shape`."""
     parts = list(key) if isinstance(key, tuple) else [key]
-    arrays = [p if p is None or isinstance(p, (slice, type(...))) else as_array(p) for p in parts]
-    for part, array in zip(parts, arrays, strict=True):
-        if hasattr(array, "dtype") and array.dtype.kind not in "biu" and array.size:
+    plain = (type(None), slice, type(...))
+    arrays: list[Any] = [p if isinstance(p, plain) else as_array(p) for p in parts]
+    kinds = ["" if isinstance(a, plain) else a.dtype.kind for a in arrays]
+    for part, array, kind in zip(parts, arrays, kinds, strict=True):
+        if kind and kind not in "biu" and array.size:
             return errors.bad_index(part)
-    lengths = [  # how many axes each part names
-        0 if a is None or a is ... else a.ndim if getattr(a, "dtype", None) == bool else 1
-        for a in arrays
-    ]
-    named = sum(lengths)
+    # How many axes each part names.
+    pairs = list(zip(arrays, kinds, strict=True))
+    counts = [a.ndim if k == "b" else 0 if a is None or a is ... else 1 for a, k in pairs]
+    named = sum(counts)
     if named > len(shape):
-        masks = [a for a in arrays if getattr(a, "dtype", None) == bool]
-        if len(parts) == 1 and masks:
-            return errors.bad_mask(masks[0].shape, shape, 0)
+        if kinds == ["b"]:
+            return errors.bad_mask(arrays[0].shape, shape, 0)
         return errors.too_many_indices(named, shape)
     axis = 0
-    for array, length in zip(arrays, lengths, strict=True):
+    for (array, kind), count in zip(pairs, counts, strict=True):
         if array is ...:
             axis += len(shape) - named
-        elif getattr(array, "dtype", None) == bool:
-            if array.shape != shape[axis : axis + length]:
-                return errors.bad_mask(array.shape, shape, axis)
-        elif hasattr(array, "dtype") and array.size:
+        elif kind == "b" and array.shape != shape[axis : axis + count]:
+            return errors.bad_mask(array.shape, shape, axis)
+        elif kind and kind in "iu" and array.size:
             n = shape[axis]
             for extreme in (int(array.min()), int(array.max())):
                 if not -n <= extreme < n:
                     return errors.out_of_range(extreme, axis, n)
-        axis += length
-    shapes = [a.shape for a in arrays if getattr(a, "shape", ())]
-    return f"index arrays of shapes {' and '.join(map(str, shapes))} do not broadcast together"
+        axis += count
+    shapes = [str(a.shape) for a, kind in pairs if kind and a.shape]
+    return f"index arrays of shapes {' and '.join(shapes)} do not broadcast together"
 
 
 # --- Compositions ---------------------------------------------------------------------------------

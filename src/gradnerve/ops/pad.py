@@ -46,6 +46,28 @@ def _(ct, x, pad_width):
     return ct[tuple(slice(before, before + n) for (before, _), n in spans)]
 
 
+@operator
+def extend(x, before, after, axis):
+    """x between copies of its elements: those at the places `before`, and `after`, of an axis."""
+    return kernels(x).extend(x, before, after, axis)
+
+
+@operator
+def fold_margins(x, before, after, axis):
+    """The adjoint of `extend`: the margins of an axis, each added to what it was a copy of."""
+    return kernels(x).fold_margins(x, before, after, axis)
+
+
+@extend.rule("x", r"\bar x_i = \textstyle\sum \bar y\;\text{of}\;i\;\text{and of its copies}")
+def _(ct, before, after, axis):
+    return fold_margins(ct, before, after, axis)
+
+
+@fold_margins.rule("x", r"\bar x = \bar y\;\text{between copies of its elements}")
+def _(ct, before, after, axis):
+    return extend(ct, before, after, axis)
+
+
 def pad(
     x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0, *,
     end_values: Any = 0, stat_length: Any = None, reflect_type: str = "even",
@@ -85,7 +107,17 @@ def pad(
     if mode == "empty" or not (_is_floating(x) or _some_tensor(constant_values, end_values)):
         return _pad(x, margins, mode, options)
     for axis, (before, after) in enumerate(margins):
-        if before or after:
+        if not (before or after):
+            continue
+        if mode in ("edge", "wrap", "reflect", "symmetric") and reflect_type == "even":
+            n = _length(x, axis, mode)
+            x = extend(
+                x,
+                tuple(_places(np.arange(-before, 0), n, mode)),
+                tuple(_places(np.arange(n, n + after), n, mode)),
+                axis,
+            )
+        else:
             sides = (_margin(x, axis, mode, side, margins, given) for side in (0, 1))
             first, last = (astype(side, x.dtype, copy=False) for side in sides)
             x = concat([first, x, last], axis)
@@ -102,8 +134,8 @@ def _checked(mode: Any, given: dict[str, Any]) -> dict[str, Any]:
     if mode not in OPTIONS:
         raise ValueError(f"pad: mode {mode!r} is none of {', '.join(map(repr, OPTIONS))}")
     for name, value in given.items():
-        default = value is DEFAULTS[name] or (isinstance(value, (int, str)) and value == 0)
-        if name != OPTIONS[mode] and not default and value != DEFAULTS[name]:
+        simple = value is None or isinstance(value, (int, str))
+        if name != OPTIONS[mode] and not (simple and value == DEFAULTS[name]):
             raise ValueError(f"pad: mode {mode!r} does not take {name}")
     if given["reflect_type"] not in ("even", "odd"):
         raise ValueError(f"pad: reflect_type is 'even' or 'odd', not {given['reflect_type']!r}")
@@ -160,16 +192,11 @@ def _margin(
     x: Any, axis: int, mode: str, side: int, margins: Margins, given: dict[str, Any]
 ) -> Any:  # fmt: skip
     """The margin at one side (0: before, 1: after) of an axis."""
-    n, ndim, width = x.shape[axis], len(x.shape), margins[axis][side]
+    ndim, width = len(x.shape), margins[axis][side]
     shape = (*x.shape[:axis], width, *x.shape[axis + 1 :])
     if mode == "constant":
         return broadcast_to(_for_side(given["constant_values"], axis, side, ndim), shape)
-    if n == 0:
-        raise ValueError(
-            f"pad: axis {axis} of shape {x.shape} is empty, so mode {mode!r} has nothing to "
-            "repeat; use mode='constant'"
-        )
-
+    n = _length(x, axis, mode)
     edge = x[along(axis, slice(0, 1) if side == 0 else slice(n - 1, n))]
     if mode == "linear_ramp":
         end = _for_side(given["end_values"], axis, side, ndim)
@@ -188,23 +215,36 @@ def _margin(
         statistic = {"maximum": max, "minimum": min, "mean": mean, "median": _median}[mode]
         return broadcast_to(statistic(seen, axis, True), shape)
 
-    # The other modes look at element i of x as if it went on and on.
+    # Reflections that are turned over about the edge: each goes on from the last value, so it is
+    # higher by (last - first) than the one before, and every second one is turned over.
     places = np.arange(-width, 0) if side == 0 else np.arange(n, n + width)
-    if mode == "edge" or (mode == "reflect" and n == 1):  # nothing to reflect: NumPy takes the edge
-        return broadcast_to(edge, shape)
-    if mode == "wrap":
-        return x[along(axis, places % n)]
-    turn, place = np.divmod(places, n - 1 if mode == "reflect" else n)
-    turned = turn % 2 == 1
-    mirrored = x[along(axis, np.where(turned, n - 1 - place, place))]
-    if given["reflect_type"] == "even":
-        return mirrored
-    # Odd: each turn goes on from the last value, so it is higher by (last - first) than the one
-    # before, and every second one is turned over.
+    mirrored = x[along(axis, _places(places, n, mode))]
     column = (-1,) + (1,) * (ndim - axis - 1)
+    turn = places // (n - 1 if mode == "reflect" else n) if n > 1 else 0 * places
+    turned = turn % 2 == 1
     first, last = x[along(axis, slice(0, 1))], x[along(axis, slice(n - 1, n))]
-    higher = reshape(np.where(turned, turn - 1, turn).astype(np.int64), column) * (last - first)
+    higher = reshape(np.where(turned, turn - 1, turn), column) * (last - first)
     return higher + where(reshape(turned, column), 2 * last - mirrored, mirrored)
+
+
+def _length(x: Any, axis: int, mode: str) -> int:
+    """The length of an axis that a margin is computed from."""
+    if x.shape[axis] == 0:
+        raise ValueError(
+            f"pad: axis {axis} of shape {x.shape} is empty, so mode {mode!r} has nothing to "
+            "repeat; use mode='constant'"
+        )
+    return x.shape[axis]
+
+
+def _places(places: np.ndarray, n: int, mode: str) -> np.ndarray:
+    """Which element of an axis stands at these places, if the axis went on and on."""
+    if mode == "edge" or (mode == "reflect" and n == 1):  # nothing to reflect: NumPy takes the edge
+        return np.clip(places, 0, n - 1)
+    if mode == "wrap":
+        return places % n
+    turn, place = np.divmod(places, n - 1 if mode == "reflect" else n)
+    return np.where(turn % 2 == 1, n - 1 - place, place)
 
 
 def _median(x: Any, axis: int, keepdims: bool) -> Any:

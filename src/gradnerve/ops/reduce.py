@@ -63,13 +63,14 @@ def of_floats(ct: Any) -> Any:
     return ct if is_floating(ct) else zeros_like(ct)
 
 
-def check_not_empty(x: Any, axis: Any) -> None:
-    """Of no elements there is no greatest one, nor a smallest."""
+def check_not_empty(x: Any, axis: Any, name: str = "") -> None:
+    """Of no elements there is no greatest one, nor a smallest or middle one."""
     if count(x, axis) == 0:
         what = "the array" if axis is None else f"axis {axis}"
         raise ValueError(
-            f"{what} is empty (shape {x.shape}), and of no elements there is no greatest, smallest "
-            "or middle one; check the size first, or join a fallback value to x with gn.concat"
+            f"{name + ': ' if name else ''}{what} is empty (shape {x.shape}), and of no elements "
+            "there is no greatest, smallest or middle one; check the size first, or join a "
+            "fallback value to x with gn.concat"
         )
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 import operator as python
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex
+from gradnerve.backends import array_library, as_array, is_complex, kernels
 from gradnerve.graph import Cut, operator
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
@@ -234,6 +234,28 @@ def _matrices(x: Any) -> Any:
     return x
 
 
+@operator
+def _repeat(x, counts, axis=0):
+    """Each element along an axis as many times as `counts` says."""
+    return kernels(x).repeat(x, counts, axis)
+
+
+@operator
+def sum_runs(x, counts, axis=0):
+    """The adjoint of `repeat`: the sums of runs of neighbours along an axis, of these lengths."""
+    return kernels(x).sum_runs(x, counts, axis)
+
+
+@_repeat.rule("x", r"\bar x_i = \textstyle\sum \bar y\;\text{of the copies of}\;i")
+def _(ct, counts, axis):
+    return sum_runs(ct, counts, axis)
+
+
+@sum_runs.rule("x", r"\bar x = \bar y\;\text{repeated}")
+def _(ct, counts, axis):
+    return _repeat(ct, counts, axis)
+
+
 # --- Parts: operators with several outputs --------------------------------------------------------
 
 
@@ -421,35 +443,28 @@ def atleast_2d(*arrays: Any) -> Any:
 
 def atleast_3d(*arrays: Any) -> Any:
     """Each array with three axes at least: (N,) -> (1, N, 1), (M, N) -> (M, N, 1)."""
-    return _each(
-        arrays,
-        lambda x: expand_dims(atleast_2d(x), 2) if len(x.shape) < 3 else x,
-    )
+    return _each(arrays, lambda x: expand_dims(atleast_2d(x), 2) if len(x.shape) < 3 else x)
 
 
-def _each(arrays: Sequence[Any], f: Any) -> Any:
+def _each(arrays: Sequence[Any], f: Callable[[Any], Any]) -> Any:
     results = tuple(f(as_tensor_or_array(x)) for x in arrays)
     return results[0] if len(results) == 1 else results
 
 
-def _each_at_least(arrays: Sequence[Any], f: Any) -> list[Any]:
-    return [f(x) for x in arrays]
-
-
 def hstack(arrays: Sequence[Any]) -> Any:
     """Arrays joined along the second axis (of one axis: the first)."""
-    arrays = _each_at_least(arrays, atleast_1d)
+    arrays = [atleast_1d(x) for x in arrays]
     return concat(arrays, 0 if arrays and len(arrays[0].shape) == 1 else 1)
 
 
 def vstack(arrays: Sequence[Any]) -> Any:
     """Arrays joined along the first axis, after (N,) has become a row (1, N)."""
-    return concat(_each_at_least(arrays, atleast_2d), 0)
+    return concat([atleast_2d(x) for x in arrays], 0)
 
 
 def dstack(arrays: Sequence[Any]) -> Any:
     """Arrays joined along the third axis, after `atleast_3d`."""
-    return concat(_each_at_least(arrays, atleast_3d), 2)
+    return concat([atleast_3d(x) for x in arrays], 2)
 
 
 def column_stack(arrays: Sequence[Any]) -> Any:
@@ -459,7 +474,7 @@ def column_stack(arrays: Sequence[Any]) -> Any:
         x = as_tensor_or_array(x)
         return x if len(x.shape) > 1 else reshape(x, (-1, 1))
 
-    return concat(_each_at_least(arrays, column), 1)
+    return concat([column(x) for x in arrays], 1)
 
 
 def block(arrays: Any) -> Any:
@@ -494,7 +509,7 @@ def block(arrays: Any) -> Any:
     return joined(arrays, depth)
 
 
-def _depths(part: Any) -> Any:
+def _depths(part: Any) -> Iterator[int]:
     if not isinstance(part, list):
         yield 0
     elif not part:
@@ -503,7 +518,7 @@ def _depths(part: Any) -> Any:
         yield from (1 + depth for p in part for depth in _depths(p))
 
 
-def _leaves(part: Any) -> Any:
+def _leaves(part: Any) -> Iterator[Any]:
     if isinstance(part, list):
         for p in part:
             yield from _leaves(p)
@@ -585,7 +600,9 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     axis = axis_index(axis, x, "repeat")
     n = x.shape[axis]
     counts = np.asarray(repeats)
-    if counts.dtype.kind not in "iu" and counts.size:
+    if not counts.size:
+        counts = counts.astype(np.int64)  # an empty list says nothing of a type
+    if counts.dtype.kind not in "iu":
         raise TypeError(f"repeat: repeats are whole numbers, got {counts.dtype}")
     if counts.size == 1 and counts.ndim < 2:
         times = int(counts.reshape(()))
@@ -599,7 +616,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
             f"repeat: axis {axis} of shape {x.shape} needs one number, or {n} that are not "
             f"negative; got repeats of shape {counts.shape}"
         )
-    return x[along(axis, np.repeat(np.arange(n), counts))]
+    return _repeat(x, counts, axis)
 
 
 def tile(x: Any, repetitions: Any) -> Any:

@@ -1,11 +1,13 @@
 """Convolution and pooling: operators that look at an array (N, C, *S) through a moving window.
 
-*S are the spatial axes, one or two (or more). Each operator here is linear in what it moves, or
-picks; its adjoint is an operator too, so that gradients of any order need nothing else.
+*S are the spatial axes, one or more. Each operator here is linear in what it moves, or picks; its
+adjoint is an operator too, so that gradients of any order need nothing else. `resample` stands
+for itself: it moves along one axis of any array, and interpolates, repeats or averages.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from gradnerve.backends import array_library, kernels
@@ -159,3 +161,66 @@ def _(ct, x, window):
 @window_spread.rule("c", r"\bar c = \textstyle\sum \bar y\;\text{over the window}")
 def _(ct, window):
     return window_sum(ct, window)
+
+
+@operator
+def window_values(x, window):
+    """(N, C, *S) -> (N, C, *K, *O): what is at each place of the kernel, in each window."""
+    return kernels(x).window_values(x, window)
+
+
+@operator
+def window_gather(c, window, shape):
+    """The adjoint of `window_values`: (N, C, *K, *O) -> (N, C, *S), where windows overlap added."""
+    return kernels(c).window_gather(c, window, shape)
+
+
+@window_values.rule("x", r"\bar x_i = \textstyle\sum \bar y\;\text{wherever}\;x_i\;\text{is seen}")
+def _(ct, x, window):
+    return window_gather(ct, window, x.shape)
+
+
+@window_gather.rule("c", r"\bar c = \text{what each window sees of}\;\bar y")
+def _(ct, window):
+    return window_values(ct, window)
+
+
+# --- Resampling -----------------------------------------------------------------------------------
+
+
+class Taps(NamedTuple):
+    """Which elements of an axis each new element is a sum of: Σ weights[k][o] · x[places[k][o]]."""
+
+    places: tuple[tuple[int, ...], ...]
+    weights: tuple[tuple[float, ...], ...]
+    size: int  # of the axis that they are taken from
+
+    @classmethod
+    def of(cls, terms: list[list[tuple[int, float]]], size: int) -> Taps:
+        """From a list of (place, weight) for each new element, to lists of equal length."""
+        most = max(1, *map(len, terms))
+        full = [t + [(t[-1][0] if t else 0, 0.0)] * (most - len(t)) for t in terms]
+        rows = [tuple(zip(*(t[k] for t in full), strict=True)) for k in range(most)]
+        return cls(tuple(i for i, _ in rows), tuple(w for _, w in rows), size)
+
+
+@lru_cache(maxsize=256)
+def adjoint(taps: Taps, count: int) -> Taps:
+    """The transposed sum, for an axis that had `count` new elements."""
+    terms: list[list[tuple[int, float]]] = [[] for _ in range(taps.size)]
+    for places, weights in zip(taps.places, taps.weights, strict=True):
+        for o, (i, weight) in enumerate(zip(places, weights, strict=True)):
+            if weight != 0:
+                terms[i].append((o, weight))
+    return Taps.of(terms, count)
+
+
+@operator
+def resample(x, taps, axis):
+    """Along one axis, each new element a weighted sum of a few old ones."""
+    return kernels(x).resample(x, taps, axis)
+
+
+@resample.rule("x", r"\bar x = W^{\mathsf T}\,\bar y")
+def _(ct, taps, axis):
+    return resample(ct, adjoint(taps, ct.shape[axis]), axis)

@@ -1,0 +1,1011 @@
+"""Plain NumPy functions on Tensors: `np.exp(t)`, `np.linalg.solve(a, b)`, `array * tensor`.
+
+NumPy hands a call of one of its functions to the arguments that ask for it, through the protocols
+`__array_ufunc__` (functions by element, and the operators of arrays) and `__array_function__` (most
+others). A Tensor looks the function up by its name, in three lists:
+
+- DIFFERENTIABLE: what GradNerve differentiates. The value is the name of our function, where the
+  arguments mean the same in the same order, or an adapter that translates them;
+- PLAIN: what has no derivative, because its result does not change with small changes of the input
+  (`np.argmax`, `np.shape`, comparisons). It is computed on the data;
+- RAISES: what would drop the gradient. It says so on a tensor that requires grad, and is computed
+  on the data of tensors that do not, as is everything that is on no list.
+
+So a gradient is never lost in silence, and code without gradients runs as it did.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors, ops
+from gradnerve.backends import as_array, is_complex
+from gradnerve.graph import Cut, recording
+from gradnerve.ops import linalg
+from gradnerve.tensor import Tensor
+
+# --- The three lists ------------------------------------------------------------------------------
+
+# NumPy's name: ours, in `gradnerve.ops` or its modules `linalg` and `fft`. The adapters below join.
+_OURS = {
+    # By element
+    "absolute": "abs", "add": "add", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
+    "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "ceil": "ceil",
+    "conjugate": "conj", "cos": "cos", "cosh": "cosh", "divide": "divide", "exp": "exp",
+    "expm1": "expm1", "fabs": "abs", "floor": "floor", "fix": "trunc",
+    "floor_divide": "floor_divide", "hypot": "hypot", "imag": "imag", "log": "log",
+    "log10": "log10", "log1p": "log1p", "log2": "log2", "logaddexp": "logaddexp",
+    "matmul": "matmul", "maximum": "maximum", "minimum": "minimum", "multiply": "multiply",
+    "negative": "negative", "positive": "positive", "power": "pow", "real": "real",
+    "reciprocal": "reciprocal", "remainder": "remainder", "rint": "round", "sign": "sign",
+    "sin": "sin", "sinh": "sinh", "sqrt": "sqrt", "square": "square", "subtract": "subtract",
+    "tan": "tan", "tanh": "tanh", "trunc": "trunc", "cbrt": "cbrt", "copysign": "copysign",
+    "exp2": "exp2", "sinc": "sinc", "deg2rad": "deg2rad", "radians": "deg2rad",
+    "rad2deg": "rad2deg", "degrees": "rad2deg", "heaviside": "heaviside", "vecdot": "vecdot",
+    # SciPy's functions by element (scipy.special) come by the same protocol
+    "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "expit": "sigmoid", "gammaln": "gammaln",
+    "psi": "digamma", "logit": "logit", "xlogy": "xlogy",
+    # Shape and place
+    "append": "append", "array_split": "array_split", "atleast_1d": "atleast_1d",
+    "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "block": "block",
+    "broadcast_arrays": "broadcast_arrays", "broadcast_to": "broadcast_to",
+    "column_stack": "column_stack", "delete": "delete", "diag": "diag", "diagflat": "diagflat",
+    "diagonal": "diagonal", "dsplit": "dsplit", "dstack": "dstack", "expand_dims": "expand_dims",
+    "flip": "flip", "fliplr": "fliplr", "flipud": "flipud", "hsplit": "hsplit", "hstack": "hstack",
+    "insert": "insert", "matrix_transpose": "matrix_transpose", "moveaxis": "moveaxis",
+    "pad": "pad", "repeat": "repeat", "roll": "roll", "rot90": "rot90", "select": "select",
+    "split": "split", "stack": "stack", "swapaxes": "swapaxes",
+    "take_along_axis": "take_along_axis", "tile": "tile", "tril": "tril", "triu": "triu",
+    "unstack": "unstack", "vsplit": "vsplit", "vstack": "vstack",
+    # Scans
+    "cumsum": "cumsum", "cumprod": "cumprod", "diff": "diff", "trapezoid": "trapezoid",
+    # Linear algebra
+    "inner": "linalg.inner", "vdot": "linalg.vdot", "linalg.norm": "linalg.norm",
+    "linalg.lstsq": "linalg.lstsq", "linalg.cond": "linalg.cond",
+    "linalg.tensorinv": "linalg.tensorinv", "linalg.tensorsolve": "linalg.tensorsolve",
+    "einsum": "einsum", "kron": "kron", "tensordot": "tensordot",
+    "linalg.cholesky": "linalg.cholesky", "linalg.cross": "linalg.cross",
+    "linalg.det": "linalg.det", "linalg.diagonal": "linalg.diagonal", "linalg.eig": "linalg.eig",
+    "linalg.eigvals": "linalg.eigvals", "linalg.inv": "linalg.inv", "linalg.matmul": "matmul",
+    "linalg.matrix_power": "linalg.matrix_power", "linalg.matrix_norm": "linalg.matrix_norm",
+    "linalg.matrix_transpose": "matrix_transpose", "linalg.multi_dot": "linalg.multi_dot",
+    "linalg.outer": "linalg.outer", "linalg.pinv": "linalg.pinv", "linalg.qr": "linalg.qr",
+    "linalg.slogdet": "linalg.slogdet", "linalg.solve": "linalg.solve",
+    "linalg.svdvals": "linalg.svdvals", "linalg.tensordot": "tensordot",
+    "linalg.trace": "linalg.trace", "linalg.vecdot": "vecdot",
+    "linalg.vector_norm": "linalg.vector_norm",
+} | {
+    f"fft.{name}": f"fft.{name}"
+    for name in (
+        "fft", "ifft", "rfft", "irfft", "hfft", "ihfft", "fft2", "ifft2", "rfft2", "irfft2", "fftn",
+        "ifftn", "rfftn", "irfftn", "fftshift", "ifftshift",
+    )
+}  # fmt: skip
+DIFFERENTIABLE: dict[str, str | Callable[..., Any]] = dict(_OURS)
+
+# The result is a plain value. (Comparisons too: GradNerve's own, so that `array < tensor` is the
+# same as `tensor > array`.)
+PLAIN: dict[str, str | None] = {
+    name: name
+    for name in (
+        "equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isinf",
+        "isnan", "logical_and", "logical_not", "logical_or", "logical_xor", "bitwise_and",
+        "bitwise_or", "bitwise_xor",
+    )
+} | dict.fromkeys(
+    (
+        "invert", "isnat", "signbit", "gcd", "lcm", "left_shift", "right_shift", "bitwise_count",
+        "all", "any", "allclose", "array_equal", "array_equiv", "isclose", "isin", "isneginf",
+        "isposinf", "isreal", "isrealobj", "iscomplex", "iscomplexobj", "argmax", "argmin",
+        "argpartition", "argsort", "argwhere", "lexsort", "nanargmax", "nanargmin", "nonzero",
+        "flatnonzero", "count_nonzero", "searchsorted", "digitize", "shape", "ndim", "size",
+        "result_type", "can_cast", "common_type", "min_scalar_type", "shares_memory",
+        "may_share_memory", "zeros_like", "ones_like", "empty_like", "array2string", "array_repr",
+        "array_str", "einsum_path", "diag_indices_from", "tril_indices_from", "triu_indices_from",
+        "ravel_multi_index", "unravel_index", "packbits", "unpackbits", "ix_", "is_busday",
+        "busday_count", "busday_offset", "datetime_as_string", "linalg.matrix_rank",
+    )
+)  # fmt: skip
+
+# What to write instead, where there is something.
+_WRITES = "It would write numbers into an array, which is not part of the graph."
+_STEPS = "Its result jumps as the values change, so it has no useful derivative."
+_SAVES = "A file holds numbers, without the graph."
+RAISES: dict[str, str] = {
+    "copyto": f"{_WRITES} Write np.where(mask, source, destination).",
+    "fill_diagonal": f"{_WRITES} Write np.where(np.eye(n, dtype=bool), value, a).",
+    "put": f"{_WRITES} Write np.where.",
+    "place": f"{_WRITES} Write np.where(mask, values, a).",
+    "putmask": f"{_WRITES} Write np.where(mask, values, a).",
+    "put_along_axis": f"{_WRITES} Write np.where.",
+    "save": _SAVES, "savetxt": _SAVES, "savez": _SAVES, "savez_compressed": _SAVES,
+    "histogram": _STEPS, "histogram2d": _STEPS, "histogramdd": _STEPS,
+    "histogram_bin_edges": _STEPS, "bincount": _STEPS, "unique": _STEPS, "unique_all": _STEPS,
+    "unique_counts": _STEPS, "unique_inverse": _STEPS, "unique_values": _STEPS,
+    "union1d": _STEPS, "intersect1d": _STEPS, "setdiff1d": _STEPS, "setxor1d": _STEPS,
+    "nextafter": _STEPS, "spacing": _STEPS, "frexp": _STEPS,
+    "apply_along_axis": "It fills an array row by row. Write the function for all rows at once, or "
+    "np.stack([f(row) for row in a]).",
+    "apply_over_axes": "Call the function with each axis yourself.",
+    "piecewise": "It fills an array piece by piece. Write np.where or np.select.",
+    "partition": "Write np.sort, which is differentiated.",
+    "sort_complex": "Complex numbers have no order that a derivative could respect.",
+    "interp": "Find the interval with np.searchsorted and write the line through its ends.",
+    "nanmedian": "Write np.median(a[~np.isnan(a)]).",
+    "nanquantile": "Write np.quantile(a[~np.isnan(a)], q).",
+    "nanpercentile": "Write np.percentile(a[~np.isnan(a)], q).",
+    "logspace": "Write base ** np.linspace(start, stop).",
+    "geomspace": "Write np.exp(np.linspace(np.log(start), np.log(stop))).",
+    "roots": "Write np.linalg.eigvals of the companion matrix.",
+    "poly": "", "polydiv": "", "polyfit": "Write np.linalg.lstsq(np.vander(x, n), y).",
+    "i0": "",
+    "resize": "Write np.tile or np.pad.", "trim_zeros": "Write a slice.",
+    "real_if_close": "Write np.real.", "unwrap": "",
+}  # fmt: skip
+
+
+# --- The two protocols ----------------------------------------------------------------------------
+
+# By NumPy's function: what computes it on Tensors, and the names of the arguments that it takes.
+_known: dict[Any, tuple[Callable[..., Any], tuple[str, ...]]] = {}
+_ufuncs: dict[Any, Callable[..., Any]] = {}  # the same for calls of functions by element
+
+
+def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+    """`Tensor.__array_ufunc__`: NumPy's functions by element, their methods, arrays' operators."""
+    call: Any = _ufuncs.get(ufunc)
+    if call is not None and method == "__call__" and not options:
+        return call(*inputs)  # the ordinary case, in the shortest way
+    if not _ours((*inputs, *options.get("out", ()))):
+        return NotImplemented
+    name = ufunc.__name__
+    if method == "__call__":
+        call, accepted = _known.get(ufunc) or _look_up(ufunc, name)
+        if accepted:
+            _ufuncs[ufunc] = call
+    else:
+        call, accepted = _method(ufunc, name, method)
+    return _called(ufunc, name, method, call, accepted, inputs, options)
+
+
+def array_function(self: Any, function: Any, types: Any, args: Any, options: Any) -> Any:
+    """`Tensor.__array_function__`: all other functions of NumPy's that take arrays."""
+    for kind in types:
+        if not issubclass(kind, (Tensor, np.ndarray)):
+            return NotImplemented
+    call, accepted = _known.get(function) or _look_up(function, _name(function))
+    if not options:
+        return call(*args)
+    return _called(function, _name(function), "__call__", call, accepted, args, options)
+
+
+Tensor.__array_ufunc__ = array_ufunc  # type: ignore[attr-defined]
+Tensor.__array_function__ = array_function  # type: ignore[attr-defined]
+
+
+def _name(function: Any) -> str:
+    """`linalg.svd` for np.linalg.svd."""
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{function.__name__}".removeprefix("numpy.")
+
+
+def _ours(inputs: Iterable[Any]) -> bool:
+    """Whether no argument is of a class with a protocol of its own."""
+    for x in inputs:
+        kind = type(x)
+        protocol = getattr(kind, "__array_ufunc__", None)
+        if protocol not in (None, np.ndarray.__array_ufunc__, array_ufunc):
+            return issubclass(kind, np.ndarray)
+    return True
+
+
+def _look_up(function: Any, name: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """What computes a function of NumPy's, and the arguments that it takes; remembered."""
+    ours = DIFFERENTIABLE.get(name) or PLAIN.get(name)
+    if ours is None:
+        _known[function] = _on_data(function, name, name in PLAIN), ()
+    else:
+        call = find(ours) if isinstance(ours, str) else ours
+        _known[function] = call, _parameters(call)
+    return _known[function]
+
+
+def _method(ufunc: Any, name: str, method: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """What computes `np.add.reduce` and its like."""
+    ours = METHODS.get(f"{name}.{method}")
+    if ours is not None:
+        reduce: Any = DIFFERENTIABLE[ours]
+        reduce = find(reduce) if isinstance(reduce, str) else reduce
+        return functools.partial(_along_first, reduce), _parameters(reduce)
+    if method == "outer" and (name in DIFFERENTIABLE or PLAIN.get(name)):
+        return functools.partial(_outer, _look_up(ufunc, name)[0]), ()
+    return _on_data(getattr(ufunc, method), f"{name}.{method}", name in PLAIN), ()
+
+
+# Their axis is the first where none is given; that of np.sum is all of them.
+METHODS = {
+    "add.reduce": "sum", "multiply.reduce": "prod", "maximum.reduce": "amax",
+    "minimum.reduce": "amin", "add.accumulate": "cumsum", "multiply.accumulate": "cumprod",
+}  # fmt: skip
+
+
+def _along_first(reduce: Any, array: Any, axis: Any = 0, *args: Any, **options: Any) -> Any:
+    return reduce(array, axis, *args, **options)
+
+
+def _outer(f: Any, a: Any, b: Any) -> Any:
+    a, b = as_given(a), as_given(b)
+    return f(ops.reshape(a, (*a.shape, *(1 for _ in b.shape))), b)
+
+
+def find(name: str) -> Callable[..., Any]:
+    """Our function of this name: "exp", "linalg.svd"."""
+    *module, name = name.split(".")
+    return getattr(import_module(".".join(["gradnerve.ops", *module])), name)
+
+
+def _called(
+    function: Any, name: str, method: str, call: Any, accepted: Any, args: Any, options: Any
+) -> Any:
+    """Call what computes a function, leaving out the options that have NumPy's usual values."""
+    rest = {option: v for option, v in options.items() if not _is_usual(option, v)}
+    if not set(rest).issubset(accepted) and method == "__call__":
+        ours = dict(zip(_parameters(function), accepted, strict=False))
+        rest = {o if o in accepted else ours.get(o, o): v for o, v in rest.items()}  # m= of np.flip
+    if "out" not in rest and ("**" in accepted or set(rest).issubset(accepted)):
+        return call(*args, **rest)
+    original = function if method == "__call__" else getattr(function, method)
+    shown = name if method == "__call__" else f"{name}.{method}"
+    unknown = [o for o in rest if o not in accepted and name in DIFFERENTIABLE]
+    return _on_data(original, shown, name in PLAIN, *unknown[:1])(*args, **options)
+
+
+def _parameters(function: Any) -> tuple[str, ...]:
+    """The names of a function's parameters, in order; `**` where it takes any."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # some of those written in C do not say
+        return ()
+    return tuple("**" if p.kind is p.VAR_KEYWORD else p.name for p in parameters)
+
+
+def _is_usual(option: str, value: Any) -> bool:
+    """Whether an option says what NumPy would do without it."""
+    if option == "out":
+        return value is None or (type(value) is tuple and all(v is None for v in value))
+    if value is np._NoValue or (value is None and option in ("dtype", "like", "signature")):
+        return True
+    usual = {"where": True, "subok": True, "casting": "same_kind"}
+    return option in usual and type(value) is type(usual[option]) and value == usual[option]
+
+
+# --- On the data, where no gradient is lost -------------------------------------------------------
+
+
+def _on_data(
+    function: Callable[..., Any], name: str, plain: bool, option: str = ""
+) -> Callable[..., Any]:
+    """The function as NumPy has it, on the data of Tensors. Its arrays are Tensors again."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        tensors = list(_tensors((args, options)))
+        attached = [t for t in tensors if t._requires_grad]
+        if attached and recording.get() and (not plain or _written(options)):
+            raise TypeError(_refusal(name, option, options))
+        result = function(*_data(args), **_data(options))
+        out = options.get("out")
+        if out is not None and type(out) is not tuple:
+            return out
+        if out is not None:
+            return out[0] if len(out) == 1 else out
+        cut = next((t._record for t in tensors if type(t._record) is Cut), None)
+        if attached:
+            by = f"np.{name}(), which has no derivative" if plain else "no_grad()"
+            cut = Cut(by, errors.user_line())
+        return _wrapped(result, cut)
+
+    return call
+
+
+def _written(options: dict[str, Any]) -> bool:
+    """Whether a Tensor that requires grad is to be written to."""
+    return any(t._requires_grad for t in _tensors(options.get("out")))
+
+
+def _refusal(name: str, option: str, options: dict[str, Any]) -> str:
+    detach = "If no gradient is wanted, pass tensor.detach(), or write `with gn.no_grad():`."
+    if not _is_usual("out", options.get("out")):
+        return (
+            f"np.{name}(..., out=...): a value that is part of the graph cannot be written into an "
+            f"array or a tensor. Leave out `out` (for `a += b`, write a = a + b). {detach}"
+        )
+    if option == "where":
+        return (
+            f"np.{name}(..., where=...) leaves places without a value, so it is not differentiated;"
+            f" write np.where(condition, np.{name}(...), other). {detach}"
+        )
+    if option:
+        return f"np.{name}(..., {option}=...) is not differentiated with this option. {detach}"
+    reason = RAISES.get(name, "")
+    return (
+        f"np.{name} is not differentiated, and its argument requires grad."
+        f"{' ' * bool(reason)}{reason} {detach}"
+    )
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The Tensors in arguments, which may be lists."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _data(value: Any) -> Any:
+    """Arguments with arrays in place of Tensors."""
+    if isinstance(value, Tensor):
+        return value._data
+    if isinstance(value, dict):
+        return {key: _data(part) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_data, value))
+    return value
+
+
+def _wrapped(value: Any, cut: Cut | None) -> Any:
+    """A result with Tensors in place of arrays and NumPy's numbers."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc":
+        tensor = Tensor(value)
+        tensor._record = cut
+        return tensor
+    if isinstance(value, (list, tuple)):
+        parts = [_wrapped(part, cut) for part in value]
+        if hasattr(value, "_fields"):
+            return type(value)(*parts)
+        return type(value)(parts)
+    return value
+
+
+# --- Adapters: NumPy's arguments, in GradNerve's words --------------------------------------------
+
+
+def adapter(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Enter a function in the list DIFFERENTIABLE, under NumPy's names for it."""
+
+    def enter(f: Callable[..., Any]) -> Callable[..., Any]:
+        for name in names:
+            assert name not in DIFFERENTIABLE and name not in PLAIN and name not in RAISES, name
+            DIFFERENTIABLE[name] = f
+        return f
+
+    return enter
+
+
+def as_given(x: Any) -> Any:
+    """A Tensor as it is; numbers and lists as an array."""
+    return x if isinstance(x, Tensor) else as_array(x)
+
+
+def _no_out(out: Any) -> None:
+    """`out` by position; by name it does not get here."""
+    if out is not None:
+        raise TypeError("`out`: the result of a Tensor is a new Tensor. Leave out `out`.")
+
+
+def _in(dtype: Any, x: Any) -> Any:
+    return x if dtype is None else ops.astype(as_given(x), dtype)
+
+
+# --- By element -----------------------------------------------------------------------------------
+
+
+@adapter("float_power")
+def _(x1, x2):
+    x1, x2 = as_given(x1), as_given(x2)
+    double = np.complex128 if is_complex(x1) or is_complex(x2) else np.float64
+    return ops.pow(ops.astype(x1, double), ops.astype(x2, double))
+
+
+@adapter("logaddexp2")
+def _(x1, x2):
+    return ops.logaddexp(x1 * math.log(2), x2 * math.log(2)) / math.log(2)
+
+
+@adapter("fmax")
+def _(x1, x2):
+    return _unless_nan(ops.maximum, x1, x2)
+
+
+@adapter("fmin")
+def _(x1, x2):
+    return _unless_nan(ops.minimum, x1, x2)
+
+
+def _unless_nan(f: Any, x1: Any, x2: Any) -> Any:
+    """f(x1, x2), or the one of them that is a number."""
+    return ops.where(ops.isnan(x2), x1, ops.where(ops.isnan(x1), x2, f(x1, x2)))
+
+
+@adapter("fmod")
+def _(x1, x2):
+    size = ops.remainder(ops.where(ops.less(x1, 0), ops.negative(x1), x1), ops.abs(x2))
+    return ops.where(ops.less(x1, 0), -size, size)
+
+
+@adapter("divmod")
+def _(x1, x2):
+    return ops.floor_divide(x1, x2), ops.remainder(x1, x2)
+
+
+@adapter("modf")
+def _(x):
+    return x - ops.trunc(x), ops.trunc(x)
+
+
+@adapter("ldexp")
+def _(x1, x2):
+    return x1 * 2.0 ** as_given(x2)
+
+
+@adapter("matvec")
+def _(x1, x2):
+    return ops.matmul(x1, ops.expand_dims(as_given(x2), -1))[..., 0]
+
+
+@adapter("vecmat")
+def _(x1, x2):
+    return ops.matmul(ops.expand_dims(ops.conj(as_given(x1)), -2), x2)[..., 0, :]
+
+
+@adapter("around", "round")
+def _(a, decimals=0, out=None):
+    _no_out(out)
+    return ops.round(a) if decimals == 0 else ops.round(a * 10.0**decimals) / 10.0**decimals
+
+
+@adapter("clip")
+def _(a, a_min=None, a_max=None, out=None, *, min=None, max=None):
+    _no_out(out)
+    return ops.clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
+@adapter("nan_to_num")
+def _(x, copy=True, nan=0.0, posinf=None, neginf=None):
+    return ops.nan_to_num(x, nan, posinf, neginf)
+
+
+@adapter("where")
+def _(condition, *values):
+    if not values:
+        return np.nonzero(condition)
+    return ops.where(condition, *values)
+
+
+@adapter("angle")
+def _(z, deg=False):
+    angle = ops.atan2(ops.imag(z), ops.real(z))
+    return angle * (180 / math.pi) if deg else angle
+
+
+@adapter("astype")
+def _(x, dtype, copy=True):
+    return ops.astype(x, dtype)
+
+
+@adapter("choose")
+def _(a, choices, mode="raise"):
+    index = as_array(a._data if isinstance(a, Tensor) else a)
+    if mode != "raise" or not ((index >= 0) & (index < len(choices))).all():
+        raise ValueError("np.choose: an index is out of range; bring it into [0, n) yourself")
+    return ops.select([index == i for i in range(len(choices))], list(choices))
+
+
+# --- Shape and place ------------------------------------------------------------------------------
+
+
+@adapter("reshape")
+def _(a, /, shape, order="C", copy=None):
+    return _in_order("reshape", a, shape, order)
+
+
+@adapter("ravel")
+def _(a, order="C"):
+    return _in_order("ravel", a, (-1,), order)
+
+
+def _in_order(name: str, a: Any, shape: Any, order: str) -> Any:
+    if order == "F":
+        # Fortran's order is that of C with all axes reversed.
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        return _transposed(ops.reshape(_transposed(a), shape[::-1]))
+    if order != "C":
+        raise TypeError(
+            f"np.{name}(..., order={order!r}) depends on how the values lie in memory: "
+            "write order='C' or order='F'"
+        )
+    return ops.reshape(a, shape)
+
+
+@adapter("transpose")
+def _transposed(a, axes=None):
+    return ops.permute_dims(a, tuple(range(a.ndim))[::-1] if axes is None else tuple(axes))
+
+
+@adapter("copy")
+def _(a, order="K", subok=False):
+    return ops.copy(a)
+
+
+@adapter("meshgrid")
+def _(*xi, copy=True, sparse=False, indexing="xy"):
+    if not sparse:
+        return ops.meshgrid(*xi, indexing=indexing)
+    places = list(range(len(xi)))
+    if indexing == "xy":
+        places[:2] = places[:2][::-1]
+    shapes = [tuple(-1 if j == i else 1 for j in range(len(xi))) for i in places]
+    return tuple(ops.reshape(x, shape) for x, shape in zip(xi, shapes, strict=True))
+
+
+@adapter("take")
+def _(a, indices, axis=None, out=None, mode="raise"):
+    _no_out(out)
+    a, axis = (ops.reshape(as_given(a), (-1,)), 0) if axis is None else (as_given(a), axis)
+    index = np.asarray(_data(indices))
+    if mode != "raise":
+        n = a.shape[axis]
+        index = index % n if mode == "wrap" else np.clip(index, 0, n - 1)
+    return a[(*(slice(None),) * (axis % a.ndim), index)]
+
+
+@adapter("squeeze")
+def _(a, axis=None):
+    return a.squeeze(axis)
+
+
+@adapter("rollaxis")
+def _(a, axis, start=0):
+    axis, start = axis % a.ndim, start + a.ndim if start < 0 else start
+    return ops.moveaxis(a, axis, start - (axis < start))
+
+
+@adapter("concatenate")
+def _(arrays, /, axis=0, out=None, *, dtype=None):
+    _no_out(out)
+    return _in(dtype, ops.concat(list(arrays), axis))
+
+
+@adapter("full_like")
+def _(a, fill_value, dtype=None):
+    data = a._data if isinstance(a, Tensor) else as_array(a)
+    fill = ops.astype(as_given(fill_value), data.dtype if dtype is None else dtype)
+    return ops.broadcast_to(fill if isinstance(fill, Tensor) else Tensor(fill), data.shape)
+
+
+@adapter("compress")
+def _(condition, a, axis=None, out=None):
+    _no_out(out)
+    return _kept(condition, a, axis)
+
+
+@adapter("extract")
+def _(condition, arr):
+    return _kept(ops.reshape(as_given(condition), (-1,)), arr, None)
+
+
+def _kept(condition: Any, a: Any, axis: Any) -> Any:
+    a = ops.reshape(as_given(a), (-1,)) if axis is None else as_given(a)
+    (places,) = np.nonzero(_data(condition))
+    return a[(*(slice(None),) * ((axis or 0) % a.ndim), places)]
+
+
+@adapter("vander")
+def _(x, N=None, increasing=False):
+    powers = np.arange(x.shape[0] if N is None else N)
+    return x[:, None] ** (powers if increasing else powers[::-1])
+
+
+@adapter("ediff1d")
+def _(ary, to_end=None, to_begin=None):
+    flat = ops.reshape(as_given(ary), (-1,))
+    ends = [to_begin, flat[1:] - flat[:-1], to_end]
+    return ops.concat([ops.reshape(as_given(e), (-1,)) for e in ends if e is not None])
+
+
+@adapter("linspace")
+def _(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    start, stop = as_given(start) * 1.0, as_given(stop) * 1.0
+    step = (stop - start) / max(num - bool(endpoint), 1)
+    places = np.arange(num).reshape(-1, *(1 for _ in step.shape))
+    points = start + places * step
+    if endpoint and num > 1:  # the last is `stop` itself
+        points = ops.where(places == num - 1, stop, points)
+    points = _in(dtype, ops.moveaxis(points, 0, axis) if axis else points)
+    return (points, step) if retstep else points
+
+
+# --- Reductions -----------------------------------------------------------------------------------
+
+
+@adapter("sum")
+def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+    _no_out(out)
+    y = ops.sum(_only(where, _in(dtype, a), 0), axis, keepdims)
+    return y if initial is None else y + initial
+
+
+@adapter("prod")
+def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+    _no_out(out)
+    y = ops.prod(_only(where, _in(dtype, a), 1), axis, keepdims)
+    return y if initial is None else y * initial
+
+
+def _only(where: Any, a: Any, other: Any) -> Any:
+    return a if where is None or where is True else ops.where(where, a, other)
+
+
+@adapter("amax", "max")
+def _(a, axis=None, out=None, keepdims=False, initial=None, where=None):
+    return _extreme(ops.max, ops.maximum, a, axis, out, keepdims, initial, where)
+
+
+@adapter("amin", "min")
+def _(a, axis=None, out=None, keepdims=False, initial=None, where=None):
+    return _extreme(ops.min, ops.minimum, a, axis, out, keepdims, initial, where)
+
+
+def _extreme(
+    f: Any, pair: Any, a: Any, axis: Any, out: Any, keepdims: bool, initial: Any, where: Any
+) -> Any:
+    _no_out(out)
+    if initial is None:
+        if where is not None and where is not True:
+            raise ValueError("np.max and np.min with `where` need `initial`, the value of nothing")
+        return f(a, axis, keepdims)
+    # An axis of length 0 has no greatest element, but it has one with `initial` in front of it.
+    a = _only(where, a, initial)
+    if 0 in a.shape:
+        return ops.sum(a, axis, keepdims) + initial
+    return pair(f(a, axis, keepdims), initial)
+
+
+@adapter("mean")
+def _mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
+    _no_out(out)
+    a = _in(dtype, a)
+    if where is None or where is True:
+        return ops.mean(a, axis, keepdims)
+    return _masked_sum(a, axis, keepdims, where) / _count(a, axis, keepdims, where)
+
+
+def _masked_sum(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    return ops.sum(ops.where(where, a, 0), axis, keepdims)
+
+
+def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    return np.sum(np.broadcast_to(_data(where), a.shape), axis=axis, keepdims=keepdims)
+
+
+@adapter("var")
+def _var(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *,
+    where=None, mean=None, correction=None,
+):  # fmt: skip
+    _no_out(out)
+    a = _in(dtype, a)
+    ddof = ddof if correction is None else correction
+    if mean is None and (where is None or where is True):
+        return ops.var(a, axis, ddof, keepdims)
+    where = True if where is None else where
+    off = a - (_mean(a, axis, keepdims=True, where=where) if mean is None else mean)
+    squares = ops.square(ops.abs(off)) if is_complex(a) else off * off
+    return _masked_sum(squares, axis, keepdims, where) / (_count(a, axis, keepdims, where) - ddof)
+
+
+@adapter("std")
+def _(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *,
+    where=None, mean=None, correction=None,
+):  # fmt: skip
+    _no_out(out)
+    if mean is None and (where is None or where is True):
+        return ops.std(_in(dtype, a), axis, ddof if correction is None else correction, keepdims)
+    return ops.sqrt(
+        _var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    )
+
+
+@adapter("nanvar")
+def _(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
+    _no_out(out)
+    return ops.nanvar(_in(dtype, a), axis, ddof, keepdims)
+
+
+@adapter("nanstd")
+def _(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
+    _no_out(out)
+    return ops.nanstd(_in(dtype, a), axis, ddof, keepdims)
+
+
+@adapter("nanprod")
+def _(a, axis=None, dtype=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.prod(ops.where(ops.isnan(a), 1, _in(dtype, a)), axis, keepdims)
+
+
+@adapter("nansum")
+def _(a, axis=None, dtype=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.nansum(_in(dtype, a), axis, keepdims)
+
+
+@adapter("nanmean")
+def _(a, axis=None, dtype=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.nanmean(_in(dtype, a), axis, keepdims)
+
+
+@adapter("nanmax")
+def _(a, axis=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.nanmax(a, axis, keepdims)
+
+
+@adapter("nanmin")
+def _(a, axis=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.nanmin(a, axis, keepdims)
+
+
+@adapter("ptp")
+def _(a, axis=None, out=None, keepdims=False):
+    _no_out(out)
+    return ops.ptp(a, axis, keepdims)
+
+
+@adapter("average")
+def _(a, axis=None, weights=None, returned=False, *, keepdims=False):
+    y = ops.average(a, axis, weights, keepdims)
+    if not returned:
+        return y
+    total = _count(a, axis, keepdims, True) if weights is None else None
+    if total is None:
+        # The weights of an axis are given along that axis alone, or for each element.
+        w = as_given(weights)
+        w = w if w.shape == a.shape else ops.reshape(w, _along(a, axis, w))
+        total = ops.sum(ops.broadcast_to(w, a.shape), axis, keepdims)
+    return y, Tensor(np.broadcast_to(total, y.shape)) if weights is None else total
+
+
+def _along(a: Any, axis: int, w: Any) -> tuple[int, ...]:
+    return tuple(w.shape[0] if i == axis % a.ndim else 1 for i in range(a.ndim))
+
+
+@adapter("median")
+def _(a, axis=None, out=None, overwrite_input=False, keepdims=False):
+    _no_out(out)
+    return _quantile(a, 0.5, axis, keepdims=keepdims)
+
+
+@adapter("quantile")
+def _quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    _no_out(out)
+    return ops.quantile(a, q, axis, keepdims=keepdims, method=method)
+
+
+@adapter("percentile")
+def _(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+    _no_out(out)
+    return _quantile(a, as_given(q) / 100, axis, None, False, method, keepdims)
+
+
+@adapter("sort")
+def _(a, axis=-1, kind=None, order=None, *, stable=None):
+    return ops.sort(*((ops.reshape(a, (-1,)), 0) if axis is None else (a, axis)))
+
+
+@adapter("nancumsum")
+def _(a, axis=None, dtype=None, out=None):
+    _no_out(out)
+    return ops.cumsum(ops.where(ops.isnan(a), 0, a), axis, dtype)
+
+
+@adapter("nancumprod")
+def _(a, axis=None, dtype=None, out=None):
+    _no_out(out)
+    return ops.cumprod(ops.where(ops.isnan(a), 1, a), axis, dtype)
+
+
+@adapter("cumulative_sum")
+def _(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+    _no_out(out)
+    return ops.cumulative_sum(_in(dtype, x), axis, include_initial=include_initial)
+
+
+@adapter("cumulative_prod")
+def _(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
+    _no_out(out)
+    return ops.cumulative_prod(_in(dtype, x), axis, include_initial=include_initial)
+
+
+# --- Statistics and signals -----------------------------------------------------------------------
+
+
+@adapter("cov")
+def _cov(
+    m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None
+):
+    if fweights is not None or aweights is not None:
+        raise TypeError("np.cov with weights is not differentiated: write the weighted sum")
+    x = _rows(_in(dtype, m), rowvar)
+    x = x if y is None else ops.concat([x, _rows(_in(dtype, y), rowvar)], 0)
+    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
+    off = x - ops.mean(x, 1, True)
+    c = ops.matmul(off, ops.matrix_transpose(ops.conj(off))) / n
+    return ops.reshape(c, ()) if x.shape[0] == 1 else c
+
+
+def _rows(x: Any, rowvar: bool) -> Any:
+    x = as_given(x)
+    if x.ndim < 2:
+        return ops.reshape(x, (1, -1))
+    return x if rowvar or x.shape[0] == 1 else ops.matrix_transpose(x)
+
+
+@adapter("corrcoef")
+def _(x, y=None, rowvar=True, *, dtype=None):
+    c = _cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    size = ops.sqrt(ops.real(ops.diagonal(c)))
+    return c / size[:, None] / size[None, :]
+
+
+@adapter("gradient")
+def _(f, *varargs, axis=None, edge_order=1):
+    axes = tuple(range(f.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
+    if len(steps) != len(axes):
+        raise TypeError("np.gradient takes one spacing, or one for each axis")
+    pairs = zip(axes, steps, strict=True)
+    slopes = tuple(_slope(f, ops.moveaxis(f, a, 0), a, h, edge_order) for a, h in pairs)
+    return slopes[0] if len(slopes) == 1 else slopes
+
+
+def _slope(f: Any, g: Any, axis: int, h: Any, edge_order: int) -> Any:
+    """Second-order differences along the first axis of g, which is `axis` of f."""
+    h = as_given(h)
+    n = g.shape[0]
+    if n < edge_order + 1:
+        raise ValueError(f"np.gradient needs {edge_order + 1} points along an axis, got {n}")
+    shape = (n - 1, *(1 for _ in g.shape[1:]))
+    d = ops.reshape(ops.broadcast_to(h, (n - 1,)) if h.ndim == 0 else h[1:] - h[:-1], shape)
+    s = (g[1:] - g[:-1]) / d  # slopes of the pieces
+    inner = (s[:-1] * d[1:] + s[1:] * d[:-1]) / (d[:-1] + d[1:])
+    first, last = s[:1], s[-1:]
+    if edge_order == 2:
+        first = first + (s[:1] - s[1:2]) * d[:1] / (d[:1] + d[1:2])
+        last = last + (s[-1:] - s[-2:-1]) * d[-1:] / (d[-1:] + d[-2:-1])
+    return ops.moveaxis(ops.concat([first, inner, last], 0), 0, axis)
+
+
+@adapter("convolve")
+def _convolve(a, v, mode="full"):
+    a, v = as_given(a), as_given(v)
+    if a.ndim != 1 or v.ndim != 1 or not a.shape[0] or not v.shape[0]:
+        raise ValueError(f"np.convolve takes two sequences, not shapes {a.shape} and {v.shape}")
+    long, short = (a, v) if a.shape[0] >= v.shape[0] else (v, a)
+    n, m = long.shape[0], short.shape[0]
+    margin = np.zeros(m - 1)
+    padded = ops.concat([margin, long, margin], 0)
+    places = np.arange(n + m - 1)[:, None] + np.arange(m)[::-1]
+    full = ops.matmul(padded[places], short)
+    spans = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}
+    start, count = spans[mode]
+    return full[start : start + count]
+
+
+@adapter("correlate")
+def _(a, v, mode="valid"):
+    return _convolve(a, ops.flip(ops.conj(as_given(v))), mode)
+
+
+@adapter("polyval")
+def _(p, x):
+    y = x * 0.0
+    for i in range(len(p)):
+        y = y * x + p[i]
+    return y
+
+
+@adapter("polyadd")
+def _polyadd(a1, a2):
+    a1, a2 = (ops.reshape(as_given(a), (-1,)) for a in (a1, a2))
+    n = max(a1.shape[0], a2.shape[0])
+    a1, a2 = (ops.concat([np.zeros(n - a.shape[0]), a]) for a in (a1, a2))
+    return a1 + a2
+
+
+@adapter("polysub")
+def _(a1, a2):
+    return _polyadd(a1, ops.negative(as_given(a2)))
+
+
+@adapter("polymul")
+def _(a1, a2):
+    return _convolve(*(ops.reshape(as_given(a), (-1,)) for a in (a1, a2)))
+
+
+@adapter("polyder")
+def _(p, m=1):
+    for _ in range(m):
+        p = p[:-1] * np.arange(len(p) - 1, 0, -1)
+    return p
+
+
+@adapter("polyint")
+def _(p, m=1):
+    for _ in range(m):
+        p = ops.concat([p / np.arange(len(p), 0, -1), np.zeros(1)])
+    return p
+
+
+# --- Products and linear algebra ------------------------------------------------------------------
+
+
+@adapter("dot")
+def _(a, b, out=None):
+    _no_out(out)
+    return linalg.dot(a, b)
+
+
+@adapter("outer")
+def _(a, b, out=None):
+    _no_out(out)
+    a, b = (ops.reshape(as_given(x), (-1,)) for x in (a, b))
+    return a[:, None] * b
+
+
+@adapter("cross")
+def _(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    y = linalg.cross(ops.moveaxis(as_given(a), axisa, -1), ops.moveaxis(as_given(b), axisb, -1))
+    return ops.moveaxis(y, -1, axisc)
+
+
+@adapter("trace")
+def _(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
+    _no_out(out)
+    return ops.sum(_in(dtype, ops.diagonal(a, offset, axis1, axis2)), -1)
+
+
+@adapter("linalg.eigh")
+def _(a, UPLO="L"):
+    return linalg.eigh(_triangle(a, UPLO))
+
+
+@adapter("linalg.eigvalsh")
+def _(a, UPLO="L"):
+    return linalg.eigvalsh(_triangle(a, UPLO))
+
+
+def _triangle(a: Any, UPLO: str) -> Any:
+    """NumPy reads the lower triangle, or the upper: of a Hermitian matrix they say the same."""
+    return a if UPLO.upper() == "L" else ops.matrix_transpose(ops.conj(a))
+
+
+@adapter("linalg.svd")
+def _(a, full_matrices=True, compute_uv=True, hermitian=False):
+    return linalg.svd(a, full_matrices) if compute_uv else linalg.svdvals(a)
