@@ -467,7 +467,7 @@ def write_to_leaf(operator: str) -> str:
     return (
         f"{operator} would overwrite a leaf that requires grad while operators are recorded. To "
         "update a parameter: with gn.no_grad(): w -= lr * w.grad; otherwise write w = w - ... for "
-        "a new tensor."
+        "a new tensor, or w = w.clone() and then into that."
     )
 
 

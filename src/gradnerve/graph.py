@@ -43,8 +43,8 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
-written = False
-"""Whether a tensor in a graph was ever written to (`become`)."""
+written: set[ref[Tensor]] = set()
+"""The tensors that were written to as part of a graph (`become`), as long as they live."""
 
 new = object.__new__  # makes a Tensor without asking its __init__
 
@@ -297,8 +297,7 @@ def flow(
     checks = watch
 
     while queue:
-        here = heappop(queue)
-        tensor, ct, _ = reached.pop(here)
+        tensor, ct, _ = reached.pop(heappop(queue))
         record = tensor._record
         if type(record) is not tuple:
             if record is not None:
@@ -327,8 +326,8 @@ def flow(
             y, ct = _filled(tensor, ct, as_tensors)
         elif as_tensors:
             y = tensor
-        if as_tensors and written:
-            args = as_they_were(args, values, here)
+        if written:
+            args = as_they_were(args, values, tensor._number)
         seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
         rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
         for position, rule, first, second in rules:
@@ -336,11 +335,6 @@ def flow(
             if not isinstance(parent, Tensor) or not parent._requires_grad:
                 continue
             number = parent._number
-            if number < here:  # it has been written to since: what it was before is meant
-                parent = as_it_was(parent, here)
-                if parent is None or not parent._requires_grad:
-                    continue
-                number = parent._number
             if wanted is not None and number not in wanted:
                 continue
             share = rule(seen[first]) if second is None else rule(seen[first], seen[second])
@@ -501,8 +495,6 @@ def _seed(root: Tensor, gradient: Any) -> Array:
 
 def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
     """Make a tensor the result of `op(what it was before, *args)`."""
-    global written
-    written = True
     before = new(Tensor)
     before._data, before._grad, before.name = tensor._data, tensor._grad, tensor.name
     before._requires_grad, before._record = tensor._requires_grad, tensor._record
@@ -513,6 +505,7 @@ def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
 
     if not hasattr(tensor, "_written"):
         tensor._written = []
+        written.add(ref(tensor, written.discard))
     number = before._number if before._requires_grad else 1  # of none that is in the graph
     tensor._written.append((number, ref(before)))
     tensor._data, tensor._grad = result._data, None

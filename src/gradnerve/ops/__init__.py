@@ -9,21 +9,6 @@ import sys
 from gradnerve import methods
 from gradnerve.graph import together
 from gradnerve.ops import random
-from gradnerve.ops.creation import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
 from gradnerve.ops.diagonal import (
     diag,
     diag_embed,
@@ -32,31 +17,6 @@ from gradnerve.ops.diagonal import (
     overlap_add,
     put_diagonal,
     sliding_window_view,
-)
-from gradnerve.ops.dtypes import (
-    bool,
-    can_cast,
-    complex64,
-    complex128,
-    e,
-    finfo,
-    float32,
-    float64,
-    iinfo,
-    inf,
-    int8,
-    int16,
-    int32,
-    int64,
-    isdtype,
-    nan,
-    newaxis,
-    pi,
-    result_type,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
 )
 from gradnerve.ops.einsum import einsum
 from gradnerve.ops.elementwise import (
@@ -352,6 +312,48 @@ from gradnerve.ops.sort import (
     unique_counts,
     unique_inverse,
     unique_values,
+)
+
+# isort: split
+from gradnerve.ops.creation import (
+    arange,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
+from gradnerve.ops.dtypes import (
+    bool,
+    can_cast,
+    complex64,
+    complex128,
+    e,
+    finfo,
+    float32,
+    float64,
+    iinfo,
+    inf,
+    int8,
+    int16,
+    int32,
+    int64,
+    isdtype,
+    nan,
+    newaxis,
+    pi,
+    result_type,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
