@@ -28,6 +28,7 @@ def array_library(value: Any, *others: Any) -> Any:
     if library is not None:
         return library
     for array in (value, *others):
+        array = getattr(array, "_data", array)  # of a Tensor: that of its data
         if isinstance(array, (np.ndarray, np.generic)):  # also a memmap, or a NumPy scalar
             return np
         if type(array) not in libraries and hasattr(array, "__array_namespace__"):
