@@ -29,5 +29,20 @@ def torch():
 
 
 @pytest.fixture
+def jax():
+    """JAX in double precision, the second reference, as PyTorch is the first."""
+    try:
+        import jax
+    except ImportError:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI compares with JAX: install the extra `bench`")
+        pytest.skip("JAX, a reference, is not installed (pip install '.[bench]')")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield jax
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("torch", "autograd", "mygrad")
+PEERS = ("torch", "autograd", "mygrad", "jax")
 MISSING = [name for name in PEERS if importlib.util.find_spec(name) is None]
 
 
@@ -34,17 +34,21 @@ def run(*options, **env):
 def test_quick_run_measures_every_row_in_every_library():
     result = run("--quick")
     assert result.returncode == 0, result.stderr
-    _machine, numbers, ratios = result.stdout.strip().split("\n\n")
+    _machine, checkpoint, numbers, ratios = result.stdout.strip().split("\n\n")
+    assert "times the time" in checkpoint
     for title in (
         "GradNerve",
         "PyTorch",
         "autograd",
         "MyGrad",
         "MyGrad unguarded",
+        "JAX",
         "NumPy by hand",
     ):
         assert title in numbers.splitlines()[0]
-    for row, cells in (("Chain", 6), ("MLP", 6), ("LeNet", 6), ("import", 5)):
+    small = ("Attention", "cumsum", "sort", "Embedding", "solve", "cholesky")
+    rows = [("Chain", 6), ("MLP", 6), ("LeNet", 6), ("import", 6), ("Hessian", 4)]
+    for row, cells in rows + [(name, 2) for name in small]:
         (line,) = [line for line in numbers.splitlines() if line.startswith(row)]
         _title, _unit, rest = line.partition("µs" if row != "import" else "ms")
         assert rest.count("(") in (cells, 0), line  # the quartiles beside each median

@@ -392,9 +392,7 @@ def test_under_scipy():
     np.testing.assert_allclose(found.x, np.ones(5), rtol=1e-4)
 
 
-def test_against_jax():
-    jax = pytest.importorskip("jax", reason="JAX, a reference, is not installed")
-    jax.config.update("jax_enable_x64", True)
+def test_against_jax(jax):
     jnp = jax.numpy
 
     def g(x):

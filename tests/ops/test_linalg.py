@@ -498,8 +498,7 @@ def test_svd_and_qr_are_pytorchs(shape, kind, torch):
         )
 
 
-def test_agrees_with_jax():
-    jax = pytest.importorskip("jax", reason="JAX, a second reference, is not installed")
+def test_agrees_with_jax(jax):
     jnp = jax.numpy
     x = numbers(3, 3) + 3 * np.eye(3)
     for f, peer in [

@@ -19,7 +19,7 @@ CASES = [
 ]
 DIFFERENTIABLE = [case for case in CASES if REGISTERED[case.values[0]].operator.differentiable]
 INTERNAL = ("output", "by_rule", "recomputed")  # of the graph, and of functions in custom.py
-FLOAT32_AND_64_ONLY = ("expm", "cofactor")
+FLOAT32_AND_64_ONLY = ("expm", "cofactor", "sinc")
 SHORTEST = (("x",), ("x1", "x2"))
 EVERY = pytest.mark.parametrize(("name", "sample"), CASES)
 EVERY_DIFFERENTIABLE = pytest.mark.parametrize(("name", "sample"), DIFFERENTIABLE)
