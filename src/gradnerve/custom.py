@@ -13,7 +13,7 @@ from gradnerve.graph import operator
 from gradnerve.ops import together, zeros_like
 from gradnerve.ops.random import generator
 from gradnerve.tensor import Tensor
-from gradnerve.transforms import fresh, recording, tree
+from gradnerve.transforms import fresh, paths, recording, tree
 
 # --- A rule by the user, for a function of several operators --------------------------------------
 
@@ -182,7 +182,7 @@ class _Segment:
             out = self.f(*args, **options)
         leaves = tree().tree_leaves(out)
         roots = [y for y in leaves if isinstance(y, Tensor) and y.requires_grad]
-        _, older = graph.paths(roots, variables, since)
+        _, older = paths(roots, variables, since)
         return out, roots, variables, older
 
     def forward(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -200,7 +200,7 @@ class _Segment:
         with _random_state(self.random):
             _, roots, variables, _ = self.trace(inputs[: sum(self.is_input)])
         stops = [*variables, *self.closed_over]
-        wanted, _ = graph.paths(roots, stops, min(v._number for v in stops) + 1)
+        wanted, _ = paths(roots, stops, min(v._number for v in stops) + 1)
         values = tuple(y.data for y in roots)
         root = graph.recorded(values, (together.operator, tuple(roots), values))
         wanted.add(root._number)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve import errors, graph
+from gradnerve import errors, graph, writing
 from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import Array, Cut, Freed
 from gradnerve.methods import ArrayMethods
@@ -42,7 +42,7 @@ class Tensor(ArrayMethods):
 
     # A leaf is made by the user; its _record is None. The result of an operator is recorded: its
     # _record is (operator, arguments, values), and its _number is lower than its parents'. A tensor
-    # that was written to while it was recorded has _written: what it was before (`graph.become`).
+    # that was written to while it was recorded has _written: what it was before (`writing.py`).
     __slots__ = (
         "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "_written", "name",
     )  # fmt: skip
@@ -124,7 +124,7 @@ class Tensor(ArrayMethods):
         """The tensors that this one was computed from. After backward, those somebody holds."""
         record = self._record
         if type(record) is tuple:
-            then = (graph.as_it_was(parent, self._number) for parent in graph.parents(record))
+            then = (writing.as_it_was(parent, self._number) for parent in graph.parents(record))
             return {parent for parent in then if parent is not None}
         if type(record) is Freed:
             return {parent for parent in (link() for link in record.parents) if parent is not None}
@@ -430,17 +430,23 @@ class Tensor(ArrayMethods):
     def __setitem__(self, key: Any, value: Any) -> None:
         key = _plain_key(key)
         if self._is_recorded("x[key] = value", value):
-            graph.become(self, ops.setitem, key, value)
+            self._become(ops.setitem, key, value)
         else:
             self._put(key, value)
 
     def _update(self, symbol: str, op: Any, other: Any) -> Tensor:
         """`x += other` and its like."""
         if self._is_recorded(symbol, other):
-            graph.become(self, lambda x, other: x._checked(symbol, op(x, other)), other)
+            self._become(lambda x, other: x._checked(symbol, op(x, other)), other)
         else:
             self._put(..., self._checked(symbol, op(self, other)))
         return self
+
+    def _become(self, op: Any, *args: Any) -> None:
+        before = writing.become(self, op, *args)
+        if graph.watch is not None:
+            graph.watch.moved(before)
+            graph.watch.moved(self)
 
     def _is_recorded(self, symbol: str, value: Any) -> bool:
         """Whether a write of this value is part of the graph. RuntimeError where it must not be."""
@@ -580,4 +586,4 @@ def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name
     return tensor
 
 
-graph.Tensor = Tensor  # type: ignore[misc]
+graph.Tensor = writing.Tensor = Tensor  # type: ignore[misc]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from gradnerve import errors, graph, ops
 from gradnerve.backends import array_library, as_array, is_complex, libraries
 from gradnerve.tensor import Tensor
+from gradnerve.writing import as_it_was, requiring
 
 # --- The transforms -------------------------------------------------------------------------------
 
@@ -209,6 +210,36 @@ def stop_gradient(x: Any) -> Any:
 # --- A function that is traced --------------------------------------------------------------------
 
 
+def paths(
+    roots: Iterable[Tensor], variables: Iterable[Tensor], since: int
+) -> tuple[set[int], list[Tensor]]:
+    """What leads from `variables` to `roots`; and the older tensors that have a part in them.
+
+    Returns the numbers of the tensors on those paths, and the tensors that were made before the
+    number `since` and are used on the way (those are where a function closes over something).
+    """
+    wanted = {variable._number for variable in variables}
+    found: dict[int, graph.Record] = {}
+    older: dict[int, Tensor] = {}
+    stack = [root for root in roots if root._requires_grad]
+    while stack:
+        tensor = stack.pop()
+        number, record = tensor._number, tensor._record
+        if number in wanted or number in found:
+            continue
+        if number > since:
+            older[number] = tensor
+        elif type(record) is tuple:
+            found[number] = record
+            stack += requiring(record, number)
+        elif record is not None:
+            raise errors.GraphFreed(errors.freed(record))
+    for number in sorted(found, reverse=True):  # the first made come first
+        if any(arg._number in wanted for arg in requiring(found[number], number)):
+            wanted.add(number)
+    return wanted, list(older.values())
+
+
 class _Traced:
     """A function's result, computed on fresh Tensors in place of its primals."""
 
@@ -223,7 +254,7 @@ class _Traced:
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
         # f may have written to its arguments: what they were is what we differentiate by.
-        self.variables = [graph.as_it_was(v, began) for v in self.variables]
+        self.variables = [as_it_was(v, began) for v in self.variables]
         self.given_aux: Any = None
         if has_aux:
             if not isinstance(self.out, tuple) or len(self.out) != 2:
@@ -232,7 +263,7 @@ class _Traced:
         self.outputs, self.out_structure = tree().tree_flatten(self.out)
         self.arrays = [_output_array(y) for y in self.outputs]
         self.roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
-        self.wanted, older = graph.paths(self.roots, self.variables, self.since)
+        self.wanted, older = paths(self.roots, self.variables, self.since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
@@ -330,7 +361,7 @@ class _Traced:
         found: dict[int, Any] = {}
         if pairs:
             roots = tuple(p for p, _ in pairs)
-            wanted, _ = graph.paths(roots, dummies, since)
+            wanted, _ = paths(roots, dummies, since)
             values = tuple(p.data for p in roots)
             root = graph.recorded(values, (ops.together.operator, roots, values))
             wanted.add(root._number)
