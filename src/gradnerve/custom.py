@@ -12,6 +12,7 @@ from gradnerve.backends import as_array
 from gradnerve.graph import operator
 from gradnerve.ops import together, zeros_like
 from gradnerve.ops.random import generator
+from gradnerve.ops.shape import as_tensor_or_array
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import fresh, paths, recording, tree
 
@@ -94,7 +95,10 @@ class _CustomRule:
         if structure.num_leaves != len(inputs):
             raise TypeError(errors.bwd_gave(self.name, count, given))
         pairs = zip(leaves, inputs, strict=True)
-        return [zeros_like(x) if ct is None else graph.gradient_of(_array(ct)) for ct, x in pairs]
+        return [
+            zeros_like(x) if ct is None else graph.gradient_of(as_tensor_or_array(ct))
+            for ct, x in pairs
+        ]
 
 
 @operator
@@ -106,10 +110,6 @@ def by_rule(rule, *inputs):
 @by_rule.rule("inputs", r"\bar x = \operatorname{bwd}(\text{residuals}, \bar y)")
 def _(ct, rule, inputs):
     return rule.backward(ct, inputs)
-
-
-def _array(value: Any) -> Any:
-    return value if isinstance(value, Tensor) else as_array(value)
 
 
 # --- Memory for time ------------------------------------------------------------------------------

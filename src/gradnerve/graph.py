@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, libraries
+from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
 from gradnerve.operators import Operator, Rule, operators, register
 from gradnerve.writing import as_they_were, written
 
@@ -214,10 +214,9 @@ def _arrays(result: Any) -> Any:
 
 
 def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
-    floating = ("real floating", "complex floating")
     return tuple(
         operators.output(hidden, i)
-        if array_library(array).isdtype(array.dtype, floating)
+        if is_floating(array)
         else Tensor(array)  # an index, say: a plain value
         for i, array in enumerate(hidden._data)
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph, writing
-from gradnerve.backends import array_library, as_array, kernels
+from gradnerve.backends import array_library, as_array, is_floating, kernels
 from gradnerve.graph import Array, Cut, Freed
 from gradnerve.methods import ArrayMethods
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
@@ -76,7 +76,7 @@ class Tensor(ArrayMethods):
     @data.setter
     def data(self, value: Any) -> None:
         value = _checked_array(value, None)
-        if self._requires_grad and not _is_floating(value):
+        if self._requires_grad and not is_floating(value):
             raise TypeError(errors.cannot_require_grad(value.dtype, value))
         self._data = value
 
@@ -106,7 +106,7 @@ class Tensor(ArrayMethods):
             return
         if type(self._record) is tuple or type(self._record) is Freed:
             raise RuntimeError(errors.STOP_REQUIRING)
-        if value and not _is_floating(self._data):
+        if value and not is_floating(self._data):
             raise TypeError(errors.cannot_require_grad(self._data.dtype, self._data))
         self._requires_grad = bool(value)
         self._record = None
@@ -572,11 +572,6 @@ def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     """The kinds of dtype that can hold values of this one: its own and the larger ones."""
     kinds = ("bool", "unsigned integer", "signed integer", "real floating", "complex floating")
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
-
-
-def _is_floating(array: Array) -> bool:
-    kinds = ("real floating", "complex floating")
-    return bool(array_library(array).isdtype(array.dtype, kinds))
 
 
 def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
