@@ -10,11 +10,11 @@ from typing import Any
 from gradnerve import errors, graph
 from gradnerve.backends import as_array
 from gradnerve.graph import operator
-from gradnerve.ops import together, zeros_like
+from gradnerve.ops import zeros_like
 from gradnerve.ops.random import generator
 from gradnerve.ops.shape import as_tensor_or_array
 from gradnerve.tensor import Tensor
-from gradnerve.transforms import fresh, paths, recording, tree
+from gradnerve.transforms import fresh, paths, recording, tree, walk_back
 
 # --- A rule by the user, for a function of several operators --------------------------------------
 
@@ -201,15 +201,7 @@ class _Segment:
             _, roots, variables, _ = self.trace(inputs[: sum(self.is_input)])
         stops = [*variables, *self.closed_over]
         wanted, _ = paths(roots, stops, min(v._number for v in stops) + 1)
-        values = tuple(y.data for y in roots)
-        root = graph.recorded(values, (together.operator, tuple(roots), values))
-        wanted.add(root._number)
-        found: dict[int, Any] = {}
-        with recording(as_tensors):
-            for tensor, ct in graph.flow(
-                root, cts, as_tensors=as_tensors, stops=stops, wanted=wanted
-            ):
-                found[tensor._number] = ct
+        found = walk_back(roots, cts, stops, wanted, as_tensors=as_tensors)
         pairs = zip(stops, inputs, strict=True)
         return [found.get(stop._number, zeros_like(x)) for stop, x in pairs]
 

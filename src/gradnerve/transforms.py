@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph, ops
-from gradnerve.backends import array_library, as_array, is_complex, libraries
+from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
 from gradnerve.tensor import Tensor
 from gradnerve.writing import as_it_was, requiring
 
@@ -240,6 +240,24 @@ def paths(
     return wanted, list(older.values())
 
 
+def walk_back(
+    roots: Sequence[Tensor], cts: Sequence[Any], stops: Sequence[Tensor], wanted: set[int], *,
+    as_tensors: bool,
+) -> dict[int, Any]:  # fmt: skip
+    """The cotangents that reach `stops`, by their numbers, from those of several results at once.
+
+    `wanted` is what `paths` says.
+    """
+    if not roots:
+        return {}
+    values = tuple(root.data for root in roots)
+    root = graph.recorded(values, (ops.together.operator, tuple(roots), values))
+    wanted = wanted | {root._number}
+    with recording(as_tensors):
+        walk = graph.flow(root, tuple(cts), as_tensors=as_tensors, stops=stops, wanted=wanted)
+        return {tensor._number: ct for tensor, ct in walk}
+
+
 class _Traced:
     """A function's result, computed on fresh Tensors in place of its primals."""
 
@@ -315,18 +333,9 @@ class _Traced:
             for y, ct in zip(self.outputs, cts, strict=True)
             if isinstance(y, Tensor) and y.requires_grad and y._number in self.wanted
         ]
-        found: dict[int, Any] = {}
-        if pairs:
-            roots = tuple(y for y, _ in pairs)
-            values = tuple(y.data for y in roots)
-            root = graph.recorded(values, (ops.together.operator, roots, values))
-            seeds = tuple(_as_value(ct, record) for _, ct in pairs)
-            self.wanted.add(root._number)
-            with recording(record):
-                for tensor, ct in graph.flow(
-                    root, seeds, as_tensors=record, stops=self.variables, wanted=self.wanted
-                ):
-                    found[tensor._number] = ct
+        roots = [y for y, _ in pairs]
+        seeds = [_as_value(ct, record) for _, ct in pairs]
+        found = walk_back(roots, seeds, self.variables, self.wanted, as_tensors=record)
         return [_found_or_zeros(found, v, record) for v in self.variables]
 
     def like_primals(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -358,19 +367,10 @@ class _Traced:
             for p, t in zip(pulled, flat, strict=True)
             if isinstance(p, Tensor) and p.requires_grad
         ]
-        found: dict[int, Any] = {}
-        if pairs:
-            roots = tuple(p for p, _ in pairs)
-            wanted, _ = paths(roots, dummies, since)
-            values = tuple(p.data for p in roots)
-            root = graph.recorded(values, (ops.together.operator, roots, values))
-            wanted.add(root._number)
-            seeds = tuple(_as_value(t, traced) for _, t in pairs)
-            with recording(traced):
-                for tensor, ct in graph.flow(
-                    root, seeds, as_tensors=traced, stops=dummies, wanted=wanted
-                ):
-                    found[tensor._number] = ct
+        roots = [p for p, _ in pairs]
+        seeds = [_as_value(t, traced) for _, t in pairs]
+        wanted, _ = paths(roots, dummies, since)
+        found = walk_back(roots, seeds, dummies, wanted, as_tensors=traced)
         leaves = [_found_or_zeros(found, d, traced) for d in dummies]
         as_tensors = self.as_tensors or traced or any(isinstance(t, Tensor) for t in flat)
         leaves = [_as_value(leaf, as_tensors) for leaf in leaves]
@@ -463,8 +463,7 @@ def _primal_array(leaf: Any) -> Any:
 
 
 def _check_floating(value: Any) -> None:
-    library = array_library(getattr(value, "_data", value))
-    if not library.isdtype(value.dtype, ("real floating", "complex floating")):
+    if not is_floating(value):
         raise TypeError(errors.not_differentiable(value))
 
 
