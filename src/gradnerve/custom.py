@@ -10,10 +10,11 @@ from typing import Any
 from gradnerve import errors, graph
 from gradnerve.backends import as_array
 from gradnerve.graph import operator
-from gradnerve.ops import together, zeros_like
+from gradnerve.ops import zeros_like
 from gradnerve.ops.random import generator
+from gradnerve.ops.shape import as_tensor_or_array
 from gradnerve.tensor import Tensor
-from gradnerve.transforms import fresh, recording, tree
+from gradnerve.transforms import fresh, paths, recording, tree, walk_back
 
 # --- A rule by the user, for a function of several operators --------------------------------------
 
@@ -94,7 +95,10 @@ class _CustomRule:
         if structure.num_leaves != len(inputs):
             raise TypeError(errors.bwd_gave(self.name, count, given))
         pairs = zip(leaves, inputs, strict=True)
-        return [zeros_like(x) if ct is None else graph.gradient_of(_array(ct)) for ct, x in pairs]
+        return [
+            zeros_like(x) if ct is None else graph.gradient_of(as_tensor_or_array(ct))
+            for ct, x in pairs
+        ]
 
 
 @operator
@@ -106,10 +110,6 @@ def by_rule(rule, *inputs):
 @by_rule.rule("inputs", r"\bar x = \operatorname{bwd}(\text{residuals}, \bar y)")
 def _(ct, rule, inputs):
     return rule.backward(ct, inputs)
-
-
-def _array(value: Any) -> Any:
-    return value if isinstance(value, Tensor) else as_array(value)
 
 
 # --- Memory for time ------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class _Segment:
             out = self.f(*args, **options)
         leaves = tree().tree_leaves(out)
         roots = [y for y in leaves if isinstance(y, Tensor) and y.requires_grad]
-        _, older = graph.paths(roots, variables, since)
+        _, older = paths(roots, variables, since)
         return out, roots, variables, older
 
     def forward(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
@@ -200,16 +200,8 @@ class _Segment:
         with _random_state(self.random):
             _, roots, variables, _ = self.trace(inputs[: sum(self.is_input)])
         stops = [*variables, *self.closed_over]
-        wanted, _ = graph.paths(roots, stops, min(v._number for v in stops) + 1)
-        values = tuple(y.data for y in roots)
-        root = graph.recorded(values, (together.operator, tuple(roots), values))
-        wanted.add(root._number)
-        found: dict[int, Any] = {}
-        with recording(as_tensors):
-            for tensor, ct in graph.flow(
-                root, cts, as_tensors=as_tensors, stops=stops, wanted=wanted
-            ):
-                found[tensor._number] = ct
+        wanted, _ = paths(roots, stops, min(v._number for v in stops) + 1)
+        found = walk_back(roots, cts, stops, wanted, as_tensors=as_tensors)
         pairs = zip(stops, inputs, strict=True)
         return [found.get(stop._number, zeros_like(x)) for stop, x in pairs]
 

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, libraries
+from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
 from gradnerve.operators import Operator, Rule, operators, register
+from gradnerve.writing import as_they_were, written
 
 if TYPE_CHECKING:
     from gradnerve.tensor import Tensor
@@ -42,9 +43,6 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
-
-written: set[ref[Tensor]] = set()
-"""The tensors that were written to as part of a graph (`become`), as long as they live."""
 
 new = object.__new__  # makes a Tensor without asking its __init__
 
@@ -216,10 +214,9 @@ def _arrays(result: Any) -> Any:
 
 
 def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
-    floating = ("real floating", "complex floating")
     return tuple(
         operators.output(hidden, i)
-        if array_library(array).isdtype(array.dtype, floating)
+        if is_floating(array)
         else Tensor(array)  # an index, say: a plain value
         for i, array in enumerate(hidden._data)
     )
@@ -367,36 +364,6 @@ def flow(
             yield stop, total if summed or as_tensors else operators.copy(total)
 
 
-def paths(
-    roots: Iterable[Tensor], variables: Iterable[Tensor], since: int
-) -> tuple[set[int], list[Tensor]]:
-    """What leads from `variables` to `roots`; and the older tensors that have a part in them.
-
-    Returns the numbers of the tensors on those paths, and the tensors that were made before the
-    number `since` and are used on the way (those are where a function closes over something).
-    """
-    wanted = {variable._number for variable in variables}
-    found: dict[int, Record] = {}
-    older: dict[int, Tensor] = {}
-    stack = [root for root in roots if root._requires_grad]
-    while stack:
-        tensor = stack.pop()
-        number, record = tensor._number, tensor._record
-        if number in wanted or number in found:
-            continue
-        if number > since:
-            older[number] = tensor
-        elif type(record) is tuple:
-            found[number] = record
-            stack += requiring(record, number)
-        elif record is not None:
-            raise errors.GraphFreed(errors.freed(record))
-    for number in sorted(found, reverse=True):  # the first made come first
-        if any(arg._number in wanted for arg in requiring(found[number], number)):
-            wanted.add(number)
-    return wanted, list(older.values())
-
-
 def parents(record: Record) -> Iterator[Tensor]:
     """The tensors that a result was computed from."""
     for arg in record[1]:
@@ -483,90 +450,6 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return gradient_of(seed)
-
-
-# --- Writing: `x[key] = value`, `x += y` ----------------------------------------------------------
-
-# A tensor that is written to takes the place in the graph of the write's result: it gets that
-# result's record and number. What it was before goes to a hidden tensor, an argument of the write.
-# Other tensors' records still hold the tensor itself. Those that were computed before the write
-# have a higher number than it has now, and so backward knows that they mean what it was before.
-
-
-def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> None:
-    """Make a tensor the result of `op(what it was before, *args)`."""
-    before = new(Tensor)
-    before._data, before._grad, before.name = tensor._data, tensor._grad, tensor.name
-    before._requires_grad, before._record = tensor._requires_grad, tensor._record
-    if tensor._requires_grad:
-        before._number = tensor._number
-    result = op(before, *(before if arg is tensor else arg for arg in args))
-    _lead_to(before, tensor, args)
-
-    if not hasattr(tensor, "_written"):
-        tensor._written = []
-        written.add(ref(tensor, written.discard))
-    number = before._number if before._requires_grad else 1  # of none that is in the graph
-    tensor._written.append((number, ref(before)))
-    tensor._data, tensor._grad = result._data, None
-    tensor._requires_grad, tensor._record = True, result._record
-    tensor._number = result._number
-    if watch is not None:
-        watch.moved(before)
-        watch.moved(tensor)
-
-
-def _lead_to(before: Tensor, tensor: Tensor, values: Sequence[Any]) -> None:
-    """What is written may have been computed from the tensor: it shall lead to what that was.
-
-    Otherwise the tensor would lead back to itself, and would not be freed when nobody holds it. A
-    value that was computed before an earlier write is not looked at: this is not about gradients.
-    """
-    stack = list(values)
-    seen = set()
-    while stack:
-        node = stack.pop()
-        if not isinstance(node, Tensor) or type(node._record) is not tuple:
-            continue
-        number = node._number
-        if number in seen or (before._requires_grad and number > before._number):
-            continue
-        seen.add(number)
-        op, args, arrays = node._record
-        if any(arg is tensor for arg in args):
-            node._record = op, tuple(before if arg is tensor else arg for arg in args), arrays
-        stack.extend(node._record[1])
-
-
-def as_it_was(tensor: Tensor, number: int) -> Tensor | None:
-    """What a tensor was when the one of this number was computed from it.
-
-    None if it did not require grad then, and is gone.
-    """
-    if not tensor._requires_grad or tensor._number > number:
-        return tensor
-    for then, link in reversed(getattr(tensor, "_written", ())):
-        if then > number:
-            before = link()
-            if before is None and then <= 0:
-                raise errors.GraphFreed(errors.WRITTEN_AND_FREED)
-            return before
-    return tensor  # a leaf that requires grad only since then
-
-
-def requiring(record: Record, number: int) -> list[Tensor]:
-    """What requires grad among the arguments of a record, as they were for the tensor's number."""
-    then = (as_it_was(arg, number) for arg in record[1] if isinstance(arg, Tensor))
-    return [arg for arg in then if arg is not None and arg._requires_grad]
-
-
-def as_they_were(args: Sequence[Any], values: Sequence[Any], number: int) -> Sequence[Any]:
-    """The arguments of a record, as they were when the tensor of this number was computed."""
-    for i, arg in enumerate(args):
-        if isinstance(arg, Tensor) and arg._requires_grad and arg._number < number:
-            before = as_it_was(arg, number)
-            args = (*args[:i], values[i] if before is None else before, *args[i + 1 :])
-    return args
 
 
 # --- What stands in place of a record -------------------------------------------------------------

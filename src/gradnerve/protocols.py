@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, ops
-from gradnerve.backends import as_array, is_complex
+from gradnerve.backends import is_complex
 from gradnerve.graph import Cut, recording
 from gradnerve.ops import linalg
+from gradnerve.ops.shape import as_tensor_or_array, plain
 from gradnerve.tensor import Tensor
 
 # --- The three lists ------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ def _along_first(reduce: Any, array: Any, axis: Any = 0, *args: Any, **options: 
 
 
 def _outer(f: Any, a: Any, b: Any) -> Any:
-    a, b = as_given(a), as_given(b)
+    a, b = as_tensor_or_array(a), as_tensor_or_array(b)
     return f(ops.reshape(a, (*a.shape, *(1 for _ in b.shape))), b)
 
 
@@ -398,11 +399,6 @@ def adapter(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return enter
 
 
-def as_given(x: Any) -> Any:
-    """A Tensor as it is; numbers and lists as an array."""
-    return x if isinstance(x, Tensor) else as_array(x)
-
-
 class Declined(Exception):
     """An adapter does not differentiate an option. Without a gradient NumPy computes it."""
 
@@ -418,7 +414,7 @@ def _no_out(out: Any) -> None:
 
 
 def _in(dtype: Any, x: Any) -> Any:
-    return x if dtype is None else ops.astype(as_given(x), dtype)
+    return x if dtype is None else ops.astype(as_tensor_or_array(x), dtype)
 
 
 # --- By element -----------------------------------------------------------------------------------
@@ -426,7 +422,7 @@ def _in(dtype: Any, x: Any) -> Any:
 
 @adapter("float_power")
 def _(x1, x2):
-    x1, x2 = as_given(x1), as_given(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     double = np.complex128 if is_complex(x1) or is_complex(x2) else np.float64
     return ops.pow(ops.astype(x1, double), ops.astype(x2, double))
 
@@ -469,17 +465,17 @@ def _(x):
 
 @adapter("ldexp")
 def _(x1, x2):
-    return x1 * 2.0 ** as_given(x2)
+    return x1 * 2.0 ** as_tensor_or_array(x2)
 
 
 @adapter("matvec")
 def _(x1, x2):
-    return ops.matmul(x1, ops.expand_dims(as_given(x2), -1))[..., 0]
+    return ops.matmul(x1, ops.expand_dims(as_tensor_or_array(x2), -1))[..., 0]
 
 
 @adapter("vecmat")
 def _(x1, x2):
-    return ops.matmul(ops.expand_dims(ops.conj(as_given(x1)), -2), x2)[..., 0, :]
+    return ops.matmul(ops.expand_dims(ops.conj(as_tensor_or_array(x1)), -2), x2)[..., 0, :]
 
 
 @adapter("around", "round")
@@ -519,7 +515,7 @@ def _(x, dtype, copy=True):
 
 @adapter("choose")
 def _(a, choices, mode="raise"):
-    index = as_array(a._data if isinstance(a, Tensor) else a)
+    index = plain(a)
     if mode != "raise" or not ((index >= 0) & (index < len(choices))).all():
         raise ValueError("np.choose: an index is out of range; bring it into [0, n) yourself")
     return ops.select([index == i for i in range(len(choices))], list(choices))
@@ -572,7 +568,11 @@ def _(*xi, copy=True, sparse=False, indexing="xy"):
 @adapter("take")
 def _(a, indices, axis=None, out=None, mode="raise"):
     _no_out(out)
-    a, axis = (ops.reshape(as_given(a), (-1,)), 0) if axis is None else (as_given(a), axis)
+    a, axis = (
+        (ops.reshape(as_tensor_or_array(a), (-1,)), 0)
+        if axis is None
+        else (as_tensor_or_array(a), axis)
+    )
     index = np.asarray(_data(indices))
     if mode != "raise":
         n = a.shape[axis]
@@ -599,8 +599,8 @@ def _(arrays, /, axis=0, out=None, *, dtype=None):
 
 @adapter("full_like")
 def _(a, fill_value, dtype=None):
-    data = a._data if isinstance(a, Tensor) else as_array(a)
-    fill = ops.astype(as_given(fill_value), data.dtype if dtype is None else dtype)
+    data = plain(a)
+    fill = ops.astype(as_tensor_or_array(fill_value), data.dtype if dtype is None else dtype)
     return ops.broadcast_to(fill if isinstance(fill, Tensor) else Tensor(fill), data.shape)
 
 
@@ -612,11 +612,11 @@ def _(condition, a, axis=None, out=None):
 
 @adapter("extract")
 def _(condition, arr):
-    return _kept(ops.reshape(as_given(condition), (-1,)), arr, None)
+    return _kept(ops.reshape(as_tensor_or_array(condition), (-1,)), arr, None)
 
 
 def _kept(condition: Any, a: Any, axis: Any) -> Any:
-    a = ops.reshape(as_given(a), (-1,)) if axis is None else as_given(a)
+    a = ops.reshape(as_tensor_or_array(a), (-1,)) if axis is None else as_tensor_or_array(a)
     (places,) = np.nonzero(_data(condition))
     return a[(*(slice(None),) * ((axis or 0) % a.ndim), places)]
 
@@ -629,14 +629,14 @@ def _(x, N=None, increasing=False):
 
 @adapter("ediff1d")
 def _(ary, to_end=None, to_begin=None):
-    flat = ops.reshape(as_given(ary), (-1,))
+    flat = ops.reshape(as_tensor_or_array(ary), (-1,))
     ends = [to_begin, flat[1:] - flat[:-1], to_end]
-    return ops.concat([ops.reshape(as_given(e), (-1,)) for e in ends if e is not None])
+    return ops.concat([ops.reshape(as_tensor_or_array(e), (-1,)) for e in ends if e is not None])
 
 
 @adapter("linspace")
 def _(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
-    start, stop = as_given(start) * 1.0, as_given(stop) * 1.0
+    start, stop = as_tensor_or_array(start) * 1.0, as_tensor_or_array(stop) * 1.0
     step = (stop - start) / max(num - bool(endpoint), 1)
     places = np.arange(num).reshape(-1, *(1 for _ in step.shape))
     points = start + places * step
@@ -794,7 +794,7 @@ def _(a, axis=None, weights=None, returned=False, *, keepdims=False):
     total = _count(a, axis, keepdims, True) if weights is None else None
     if total is None:
         # The weights of an axis are given along that axis alone, or for each element.
-        w = as_given(weights)
+        w = as_tensor_or_array(weights)
         w = w if w.shape == a.shape else ops.reshape(w, _along(a, axis, w))
         total = ops.sum(ops.broadcast_to(w, a.shape), axis, keepdims)
     return y, Tensor(np.broadcast_to(total, y.shape)) if weights is None else total
@@ -819,7 +819,7 @@ def _quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear",
 @adapter("percentile")
 def _(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
     _no_out(out)
-    return _quantile(a, as_given(q) / 100, axis, None, False, method, keepdims)
+    return _quantile(a, as_tensor_or_array(q) / 100, axis, None, False, method, keepdims)
 
 
 @adapter("sort")
@@ -869,7 +869,7 @@ def _cov(
 
 
 def _rows(x: Any, rowvar: bool) -> Any:
-    x = as_given(x)
+    x = as_tensor_or_array(x)
     if x.ndim < 2:
         return ops.reshape(x, (1, -1))
     return x if rowvar or x.shape[0] == 1 else ops.matrix_transpose(x)
@@ -897,7 +897,7 @@ def _(f, *varargs, axis=None, edge_order=1):
 
 def _slope(f: Any, g: Any, axis: int, h: Any, edge_order: int) -> Any:
     """Second-order differences along the first axis of g, which is `axis` of f."""
-    h = as_given(h)
+    h = as_tensor_or_array(h)
     n = g.shape[0]
     if n < edge_order + 1:
         raise ValueError(f"np.gradient needs {edge_order + 1} points along an axis, got {n}")
@@ -914,7 +914,7 @@ def _slope(f: Any, g: Any, axis: int, h: Any, edge_order: int) -> Any:
 
 @adapter("convolve")
 def _convolve(a, v, mode="full"):
-    a, v = as_given(a), as_given(v)
+    a, v = as_tensor_or_array(a), as_tensor_or_array(v)
     if a.ndim != 1 or v.ndim != 1 or not a.shape[0] or not v.shape[0]:
         raise ValueError(f"np.convolve takes two sequences, not shapes {a.shape} and {v.shape}")
     long, short = (a, v) if a.shape[0] >= v.shape[0] else (v, a)
@@ -930,7 +930,7 @@ def _convolve(a, v, mode="full"):
 
 @adapter("correlate")
 def _(a, v, mode="valid"):
-    return _convolve(a, ops.flip(ops.conj(as_given(v))), mode)
+    return _convolve(a, ops.flip(ops.conj(as_tensor_or_array(v))), mode)
 
 
 @adapter("polyval")
@@ -943,7 +943,7 @@ def _(p, x):
 
 @adapter("polyadd")
 def _polyadd(a1, a2):
-    a1, a2 = (ops.reshape(as_given(a), (-1,)) for a in (a1, a2))
+    a1, a2 = (ops.reshape(as_tensor_or_array(a), (-1,)) for a in (a1, a2))
     n = max(a1.shape[0], a2.shape[0])
     a1, a2 = (ops.concat([np.zeros(n - a.shape[0]), a]) for a in (a1, a2))
     return a1 + a2
@@ -951,12 +951,12 @@ def _polyadd(a1, a2):
 
 @adapter("polysub")
 def _(a1, a2):
-    return _polyadd(a1, ops.negative(as_given(a2)))
+    return _polyadd(a1, ops.negative(as_tensor_or_array(a2)))
 
 
 @adapter("polymul")
 def _(a1, a2):
-    return _convolve(*(ops.reshape(as_given(a), (-1,)) for a in (a1, a2)))
+    return _convolve(*(ops.reshape(as_tensor_or_array(a), (-1,)) for a in (a1, a2)))
 
 
 @adapter("polyder")
@@ -985,7 +985,7 @@ def _(a, b, out=None):
 @adapter("outer")
 def _(a, b, out=None):
     _no_out(out)
-    a, b = (ops.reshape(as_given(x), (-1,)) for x in (a, b))
+    a, b = (ops.reshape(as_tensor_or_array(x), (-1,)) for x in (a, b))
     return a[:, None] * b
 
 
@@ -993,7 +993,10 @@ def _(a, b, out=None):
 def _(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
-    y = linalg.cross(ops.moveaxis(as_given(a), axisa, -1), ops.moveaxis(as_given(b), axisb, -1))
+    y = linalg.cross(
+        ops.moveaxis(as_tensor_or_array(a), axisa, -1),
+        ops.moveaxis(as_tensor_or_array(b), axisb, -1),
+    )
     return ops.moveaxis(y, -1, axisc)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve import errors, graph
-from gradnerve.backends import array_library, as_array, kernels
+from gradnerve import errors, graph, writing
+from gradnerve.backends import array_library, as_array, is_floating, kernels
 from gradnerve.graph import Array, Cut, Freed
 from gradnerve.methods import ArrayMethods
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
@@ -42,7 +42,7 @@ class Tensor(ArrayMethods):
 
     # A leaf is made by the user; its _record is None. The result of an operator is recorded: its
     # _record is (operator, arguments, values), and its _number is lower than its parents'. A tensor
-    # that was written to while it was recorded has _written: what it was before (`graph.become`).
+    # that was written to while it was recorded has _written: what it was before (`writing.py`).
     __slots__ = (
         "__weakref__", "_data", "_grad", "_number", "_record", "_requires_grad", "_written", "name",
     )  # fmt: skip
@@ -76,7 +76,7 @@ class Tensor(ArrayMethods):
     @data.setter
     def data(self, value: Any) -> None:
         value = _checked_array(value, None)
-        if self._requires_grad and not _is_floating(value):
+        if self._requires_grad and not is_floating(value):
             raise TypeError(errors.cannot_require_grad(value.dtype, value))
         self._data = value
 
@@ -106,7 +106,7 @@ class Tensor(ArrayMethods):
             return
         if type(self._record) is tuple or type(self._record) is Freed:
             raise RuntimeError(errors.STOP_REQUIRING)
-        if value and not _is_floating(self._data):
+        if value and not is_floating(self._data):
             raise TypeError(errors.cannot_require_grad(self._data.dtype, self._data))
         self._requires_grad = bool(value)
         self._record = None
@@ -124,7 +124,7 @@ class Tensor(ArrayMethods):
         """The tensors that this one was computed from. After backward, those somebody holds."""
         record = self._record
         if type(record) is tuple:
-            then = (graph.as_it_was(parent, self._number) for parent in graph.parents(record))
+            then = (writing.as_it_was(parent, self._number) for parent in graph.parents(record))
             return {parent for parent in then if parent is not None}
         if type(record) is Freed:
             return {parent for parent in (link() for link in record.parents) if parent is not None}
@@ -430,17 +430,23 @@ class Tensor(ArrayMethods):
     def __setitem__(self, key: Any, value: Any) -> None:
         key = _plain_key(key)
         if self._is_recorded("x[key] = value", value):
-            graph.become(self, ops.setitem, key, value)
+            self._become(ops.setitem, key, value)
         else:
             self._put(key, value)
 
     def _update(self, symbol: str, op: Any, other: Any) -> Tensor:
         """`x += other` and its like."""
         if self._is_recorded(symbol, other):
-            graph.become(self, lambda x, other: x._checked(symbol, op(x, other)), other)
+            self._become(lambda x, other: x._checked(symbol, op(x, other)), other)
         else:
             self._put(..., self._checked(symbol, op(self, other)))
         return self
+
+    def _become(self, op: Any, *args: Any) -> None:
+        before = writing.become(self, op, *args)
+        if graph.watch is not None:
+            graph.watch.moved(before)
+            graph.watch.moved(self)
 
     def _is_recorded(self, symbol: str, value: Any) -> bool:
         """Whether a write of this value is part of the graph. RuntimeError where it must not be."""
@@ -568,11 +574,6 @@ def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
 
 
-def _is_floating(array: Array) -> bool:
-    kinds = ("real floating", "complex floating")
-    return bool(array_library(array).isdtype(array.dtype, kinds))
-
-
 def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
@@ -580,4 +581,4 @@ def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name
     return tensor
 
 
-graph.Tensor = Tensor  # type: ignore[misc]
+graph.Tensor = writing.Tensor = Tensor  # type: ignore[misc]

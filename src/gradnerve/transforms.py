@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from gradnerve import errors, graph, ops
-from gradnerve.backends import array_library, as_array, is_complex, libraries
+from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
 from gradnerve.tensor import Tensor
+from gradnerve.writing import as_it_was, requiring
 
 # --- The transforms -------------------------------------------------------------------------------
 
@@ -209,6 +210,54 @@ def stop_gradient(x: Any) -> Any:
 # --- A function that is traced --------------------------------------------------------------------
 
 
+def paths(
+    roots: Iterable[Tensor], variables: Iterable[Tensor], since: int
+) -> tuple[set[int], list[Tensor]]:
+    """What leads from `variables` to `roots`; and the older tensors that have a part in them.
+
+    Returns the numbers of the tensors on those paths, and the tensors that were made before the
+    number `since` and are used on the way (those are where a function closes over something).
+    """
+    wanted = {variable._number for variable in variables}
+    found: dict[int, graph.Record] = {}
+    older: dict[int, Tensor] = {}
+    stack = [root for root in roots if root._requires_grad]
+    while stack:
+        tensor = stack.pop()
+        number, record = tensor._number, tensor._record
+        if number in wanted or number in found:
+            continue
+        if number > since:
+            older[number] = tensor
+        elif type(record) is tuple:
+            found[number] = record
+            stack += requiring(record, number)
+        elif record is not None:
+            raise errors.GraphFreed(errors.freed(record))
+    for number in sorted(found, reverse=True):  # the first made come first
+        if any(arg._number in wanted for arg in requiring(found[number], number)):
+            wanted.add(number)
+    return wanted, list(older.values())
+
+
+def walk_back(
+    roots: Sequence[Tensor], cts: Sequence[Any], stops: Sequence[Tensor], wanted: set[int], *,
+    as_tensors: bool,
+) -> dict[int, Any]:  # fmt: skip
+    """The cotangents that reach `stops`, by their numbers, from those of several results at once.
+
+    `wanted` is what `paths` says.
+    """
+    if not roots:
+        return {}
+    values = tuple(root.data for root in roots)
+    root = graph.recorded(values, (ops.together.operator, tuple(roots), values))
+    wanted = wanted | {root._number}
+    with recording(as_tensors):
+        walk = graph.flow(root, tuple(cts), as_tensors=as_tensors, stops=stops, wanted=wanted)
+        return {tensor._number: ct for tensor, ct in walk}
+
+
 class _Traced:
     """A function's result, computed on fresh Tensors in place of its primals."""
 
@@ -223,7 +272,7 @@ class _Traced:
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
         # f may have written to its arguments: what they were is what we differentiate by.
-        self.variables = [graph.as_it_was(v, began) for v in self.variables]
+        self.variables = [as_it_was(v, began) for v in self.variables]
         self.given_aux: Any = None
         if has_aux:
             if not isinstance(self.out, tuple) or len(self.out) != 2:
@@ -232,7 +281,7 @@ class _Traced:
         self.outputs, self.out_structure = tree().tree_flatten(self.out)
         self.arrays = [_output_array(y) for y in self.outputs]
         self.roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
-        self.wanted, older = graph.paths(self.roots, self.variables, self.since)
+        self.wanted, older = paths(self.roots, self.variables, self.since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
@@ -284,18 +333,9 @@ class _Traced:
             for y, ct in zip(self.outputs, cts, strict=True)
             if isinstance(y, Tensor) and y.requires_grad and y._number in self.wanted
         ]
-        found: dict[int, Any] = {}
-        if pairs:
-            roots = tuple(y for y, _ in pairs)
-            values = tuple(y.data for y in roots)
-            root = graph.recorded(values, (ops.together.operator, roots, values))
-            seeds = tuple(_as_value(ct, record) for _, ct in pairs)
-            self.wanted.add(root._number)
-            with recording(record):
-                for tensor, ct in graph.flow(
-                    root, seeds, as_tensors=record, stops=self.variables, wanted=self.wanted
-                ):
-                    found[tensor._number] = ct
+        roots = [y for y, _ in pairs]
+        seeds = [_as_value(ct, record) for _, ct in pairs]
+        found = walk_back(roots, seeds, self.variables, self.wanted, as_tensors=record)
         return [_found_or_zeros(found, v, record) for v in self.variables]
 
     def like_primals(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -327,19 +367,10 @@ class _Traced:
             for p, t in zip(pulled, flat, strict=True)
             if isinstance(p, Tensor) and p.requires_grad
         ]
-        found: dict[int, Any] = {}
-        if pairs:
-            roots = tuple(p for p, _ in pairs)
-            wanted, _ = graph.paths(roots, dummies, since)
-            values = tuple(p.data for p in roots)
-            root = graph.recorded(values, (ops.together.operator, roots, values))
-            wanted.add(root._number)
-            seeds = tuple(_as_value(t, traced) for _, t in pairs)
-            with recording(traced):
-                for tensor, ct in graph.flow(
-                    root, seeds, as_tensors=traced, stops=dummies, wanted=wanted
-                ):
-                    found[tensor._number] = ct
+        roots = [p for p, _ in pairs]
+        seeds = [_as_value(t, traced) for _, t in pairs]
+        wanted, _ = paths(roots, dummies, since)
+        found = walk_back(roots, seeds, dummies, wanted, as_tensors=traced)
         leaves = [_found_or_zeros(found, d, traced) for d in dummies]
         as_tensors = self.as_tensors or traced or any(isinstance(t, Tensor) for t in flat)
         leaves = [_as_value(leaf, as_tensors) for leaf in leaves]
@@ -432,8 +463,7 @@ def _primal_array(leaf: Any) -> Any:
 
 
 def _check_floating(value: Any) -> None:
-    library = array_library(getattr(value, "_data", value))
-    if not library.isdtype(value.dtype, ("real floating", "complex floating")):
+    if not is_floating(value):
         raise TypeError(errors.not_differentiable(value))
 
 

@@ -126,19 +126,16 @@ def test_multi_dot(shapes):
     assert gn.gradcheck(lambda *xs: linalg.multi_dot(xs), tuple(arrays), order=2)
 
 
-def test_multi_dot_takes_the_cheapest_order(monkeypatch):
+def test_multi_dot_takes_the_cheapest_order():
     made = []
 
-    class Matrix:
-        def __init__(self, *shape):
-            self.shape = shape
-
+    class Matrix(gn.Tensor):
         def __matmul__(self, other):
             made.append((*self.shape, other.shape[-1]))
-            return Matrix(self.shape[0], other.shape[-1])
+            return Matrix(self.data @ other.data)
 
     sizes = [30, 35, 15, 5, 10, 20, 25]
-    linalg.multi_dot([Matrix(a, b) for a, b in itertools.pairwise(sizes)])
+    linalg.multi_dot([Matrix(np.ones(pair)) for pair in itertools.pairwise(sizes)])
     assert sum(map(math.prod, made)) == 15_125, "the example of Cormen et al."
 
 

@@ -58,6 +58,12 @@ def is_complex(array: Any) -> bool:
     return bool(array_library(array).isdtype(array.dtype, "complex floating"))
 
 
+def is_floating(array: Any) -> bool:
+    """Whether the elements are real or complex numbers of floating point."""
+    kinds = ("real floating", "complex floating")
+    return bool(array_library(array).isdtype(array.dtype, kinds))
+
+
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
     library = array_library(*values)

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library, as_array
+from gradnerve.backends import array_library
 from gradnerve.errors import LayerMismatch
 from gradnerve.nn.windows import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
@@ -94,6 +94,7 @@ from gradnerve.nn.windows import (
     unfold as unfold,
 )
 from gradnerve.ops.random import keep_mask
+from gradnerve.ops.shape import as_tensor_or_array, plain
 
 # --- Layers ---------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     array([[0., 0., 1.],
            [1., 0., 0.]])
     """
-    index = _plain(input)
+    index = plain(input)
     _check_whole("embedding", index)
     if index.size and (index.min() < 0 or index.max() >= weight.shape[0]):
         worst = index.min() if index.min() < 0 else index.max()
@@ -138,7 +139,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     if padding_idx is None:
         return rows
     learns_nothing = ops.expand_dims(index == padding_idx % weight.shape[0], -1)
-    return ops.where(learns_nothing, _plain(rows), rows)
+    return ops.where(learns_nothing, plain(rows), rows)
 
 
 def layer_norm(
@@ -183,7 +184,7 @@ def scaled_dot_product_attention(
         )
     if is_causal and attn_mask is not None:
         raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal, not both")
-    library = array_library(_plain(query))
+    library = array_library(plain(query))
     scores = (
         query
         @ ops.matrix_transpose(key)
@@ -200,7 +201,7 @@ def scaled_dot_product_attention(
         else:
             scores = scores + attn_mask
         # A row that may attend to nothing gets 0, not 0/0.
-        blocked = library.max(_plain(scores), axis=-1, keepdims=True) == -math.inf
+        blocked = library.max(plain(scores), axis=-1, keepdims=True) == -math.inf
         weights = ops.where(blocked, 0.0, ops.softmax(ops.where(blocked, 0.0, scores), -1))
     return dropout(weights, dropout_p, dropout_p > 0) @ value
 
@@ -272,8 +273,8 @@ def cross_entropy(
     >>> cross_entropy(np.zeros((2, 4)), np.array([1, 3])).round(4)
     np.float64(1.3863)
     """
-    target = _as_array(target)
-    if tuple(target.shape) == tuple(input.shape) and not _is_whole(_plain(target)):
+    target = as_tensor_or_array(target)
+    if tuple(target.shape) == tuple(input.shape) and not _is_whole(plain(target)):
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
@@ -363,7 +364,7 @@ def _weighted(x: Any, weight: Any) -> Any:
 
 def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Checked class numbers, and which of them count (None: all of them)."""
-    target = _plain(_as_array(target))
+    target = plain(as_tensor_or_array(target))
     expected = (x.shape[0], *x.shape[2:]) if len(x.shape) > 1 else ()
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
@@ -392,7 +393,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
-    target = _as_array(target)
+    target = as_tensor_or_array(target)
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(errors.loss_shapes("mse_loss", tuple(input.shape), tuple(target.shape)))
     return _reduced("mse_loss", ops.square(input - target), reduction)
@@ -406,16 +407,6 @@ def _reduced(name: str, losses: Any, reduction: str) -> Any:
     if reduction == "none":
         return losses
     raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
-
-
-def _as_array(value: Any) -> Any:
-    """A list as an array; arrays and Tensors as they are."""
-    return value if hasattr(value, "shape") else as_array(value)
-
-
-def _plain(value: Any) -> Any:
-    """The array of a Tensor; an array as it is."""
-    return getattr(value, "_data", value)
 
 
 def _is_whole(array: Any) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from gradnerve import ops
 from gradnerve.backends import array_library
 from gradnerve.errors import LayerMismatch
+from gradnerve.ops.shape import plain
 from gradnerve.ops.window import Taps, Window
 
 SPACE = {1: "L", 2: "H, W", 3: "D, H, W"}
@@ -259,7 +260,7 @@ def _places(
     x: Any, y: Any, window: Window, starts: Sequence[Sequence[int]], sizes: Sequence[int]
 ) -> Any:
     """Where in the spatial axes, as one, each window's maximum is; a window begins at its start."""
-    library = array_library(_plain(x))
+    library = array_library(plain(x))
     place = ops.astype(ops.window_argmax(x, y, window), library.int64)
     flat: Any = 0
     for i, (start, d, n) in enumerate(zip(starts, window.dilation, sizes, strict=True)):
@@ -328,7 +329,7 @@ def _avg_pool(
         # Ones where a place counts: how many of them a window sees is what it is divided by. With
         # ceil_mode a window can reach beyond the padding, where nothing counts.
         counting = (1, 1, *(n + 2 * p for n, p in zip(x.shape[2:], sides, strict=True)))
-        ones = array_library(_plain(x)).ones(counting, dtype=x.dtype)
+        ones = array_library(plain(x)).ones(counting, dtype=x.dtype)
         return total / ops.window_sum(ones, window._replace(padding=margins))
 
     return _batched(ndim, name, input, pool)
@@ -370,7 +371,7 @@ def _lp_pool(
     power = float(norm_type)
     mean = _avg_pool(ndim, input**power, kernel_size, stride, 0, ceil_mode, True, None, name)
     total = mean * size
-    zero = _plain(total) == 0
+    zero = plain(total) == 0
     return ops.where(zero, 0.0, ops.where(zero, 1.0, total) ** (1 / power))
 
 
@@ -877,8 +878,3 @@ def _pool_window(
             count -= 1
         margins.append((p, max(p, (count - 1) * s + d * (k - 1) + 1 - n - p)))
     return _fitting(name, window._replace(padding=tuple(margins)), x)
-
-
-def _plain(value: Any) -> Any:
-    """The array of a Tensor; an array as it is."""
-    return getattr(value, "_data", value)

@@ -9,7 +9,7 @@ import numpy as np
 from gradnerve import errors
 from gradnerve.backends import array_library
 from gradnerve.ops import elementwise
-from gradnerve.ops.shape import astype, broadcast_to, stack
+from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
 from gradnerve.ops.shape import copy as copied
 from gradnerve.tensor import Tensor
 
@@ -29,7 +29,7 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
     Tensor([2., 4., 1.], dtype=float64, requires_grad=True, operator=concat)
     """
     check_device(device)
-    if isinstance(obj, (list, tuple)) and _has_tensors(obj):
+    if isinstance(obj, (list, tuple)) and holds_tensor(obj):
         if copy is False:
             raise ValueError("asarray: a list of Tensors can only be copied; leave out copy=False")
         obj = stack([asarray(part) for part in obj])
@@ -47,13 +47,6 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
         return Tensor(obj)
     Tensor(obj)  # an error for what is no array of numbers
     return Tensor(array_library(obj).asarray(obj, dtype=dtype, copy=copy))
-
-
-def _has_tensors(parts: Any) -> bool:
-    return any(
-        isinstance(part, Tensor) or (isinstance(part, (list, tuple)) and _has_tensors(part))
-        for part in parts
-    )
 
 
 def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:

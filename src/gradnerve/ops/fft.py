@@ -24,7 +24,7 @@ from gradnerve.backends import array_library, is_complex
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import conj
 from gradnerve.ops.pad import pad
-from gradnerve.ops.shape import concat, roll
+from gradnerve.ops.shape import along, concat, roll
 from gradnerve.tensor import Tensor
 
 # The scale that a norm puts on a transform is the one that another norm puts on the inverse.
@@ -85,11 +85,9 @@ def _(ct, x, s, axes, norm):
 
 def _scaled_inside(half: Any, n: int, axis: int, factor: float) -> Any:
     """Half a spectrum of length n, with a factor on all that has a mirror image: not the edges."""
-    before = (slice(None),) * axis
     end = (n + 1) // 2
-    first, inside, last = (
-        half[(*before, span)] for span in (slice(0, 1), slice(1, end), slice(end, None))
-    )
+    spans = slice(0, 1), slice(1, end), slice(end, None)
+    first, inside, last = (half[along(axis, span)] for span in spans)
     return concat([first, inside * factor, last], axis)
 
 

@@ -10,7 +10,7 @@ from gradnerve import errors
 from gradnerve.backends import array_library, as_array, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import where
-from gradnerve.tensor import Tensor
+from gradnerve.ops.shape import along, as_tensor_or_array, axis_index, plain
 
 
 @operator
@@ -104,15 +104,8 @@ def _complaint(key: Any, shape: tuple[int, ...]) -> str:
 
 def index_of(indices: Any) -> Any:
     """Indices as a plain array: they have no gradient."""
-    array = indices._data if isinstance(indices, Tensor) else as_array(indices)
+    array = plain(indices)
     return array.astype(np.intp) if array.size == 0 and array.dtype.kind == "f" else array
-
-
-def axis_of(name: str, axis: int, ndim: int) -> int:
-    """The axis counted from 0. Raises AxisError where there is none."""
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"{name}: {errors.no_axis(axis, ndim)}")
-    return axis % ndim
 
 
 def check_range(name: str, index: Any, axis: int, n: int) -> None:
@@ -125,13 +118,13 @@ def check_range(name: str, index: Any, axis: int, n: int) -> None:
             raise IndexError(f"{name}: {errors.out_of_range(low if low < -n else high, axis, n)}")
 
 
-def along(name: str, shape: tuple[int, ...], axis: int, index: Any, whole: bool) -> Any:
+def places_along(name: str, x: Any, axis: int, index: Any, whole: bool) -> Any:
     """The key of the places that `index` names along an axis, with the same index elsewhere.
 
     `whole`: the other axes broadcast, as NumPy's; otherwise the first ones are taken, as PyTorch's.
     """
     index = index_of(index)
-    axis = axis_of(name, axis, len(shape))
+    shape, axis = x.shape, axis_index(axis, x, name)
     others = [(n, m) for i, (n, m) in enumerate(zip(shape, index.shape, strict=False)) if i != axis]
     fits = [m in (n, 1) or n == 1 if whole else m <= n for n, m in others]
     if index.ndim != len(shape) or not all(fits):
@@ -161,13 +154,13 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     >>> gn.take(gn.Tensor([10.0, 20.0, 30.0]), [2, 0, 2])
     Tensor([30., 10., 30.], dtype=float64)
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
+    x = as_tensor_or_array(x)
     if axis is None:
         x, axis = (x if len(x.shape) == 1 else x.reshape((-1,))), 0
-    axis = axis_of("take", axis, len(x.shape))
+    axis = axis_index(axis, x, "take")
     index = index_of(indices)
     check_range("take", index, axis, x.shape[axis])
-    return getitem(x, (*(slice(None),) * axis, index))
+    return getitem(x, along(axis, index))
 
 
 def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
@@ -181,8 +174,8 @@ def take_along_axis(x: Any, indices: Any, axis: int = -1) -> Any:
     Tensor([[1.],
             [2.]], dtype=float64)
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
-    return getitem(x, along("take_along_axis", x.shape, axis, indices, True))
+    x = as_tensor_or_array(x)
+    return getitem(x, places_along("take_along_axis", x, axis, indices, True))
 
 
 def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
@@ -195,9 +188,9 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
     >>> gn.put_along_axis(gn.Tensor([3.0, 1.0, 2.0]), [0], 9.0)
     Tensor([9., 1., 2.], dtype=float64)
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
+    x = as_tensor_or_array(x)
     values = as_array(values) if isinstance(values, (list, tuple)) else values
-    return setitem(x, along("put_along_axis", x.shape, axis, indices, True), values)
+    return setitem(x, places_along("put_along_axis", x, axis, indices, True), values)
 
 
 def gather(x: Any, axis: int, index: Any) -> Any:
@@ -211,8 +204,8 @@ def gather(x: Any, axis: int, index: Any) -> Any:
     Tensor([[1., 1.],
             [4., 3.]], dtype=float64)
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
-    return getitem(x, along("gather", x.shape, axis, index, False))
+    x = as_tensor_or_array(x)
+    return getitem(x, places_along("gather", x, axis, index, False))
 
 
 def scatter(x: Any, axis: int, index: Any, src: Any, reduce: str | None = None) -> Any:
@@ -228,9 +221,9 @@ def scatter(x: Any, axis: int, index: Any, src: Any, reduce: str | None = None) 
     """
     if reduce not in (None, "add"):
         raise ValueError(f"scatter: reduce is None or 'add', not {reduce!r}")
-    x = x if isinstance(x, Tensor) else as_array(x)
+    x = as_tensor_or_array(x)
     index = index_of(index)
-    key = along("scatter", x.shape, axis, index, False)
+    key = places_along("scatter", x, axis, index, False)
     src = as_array(src) if isinstance(src, (list, tuple)) else src
     if getattr(src, "shape", ()):
         longer = [n > m for n, m in zip(index.shape, src.shape, strict=False)]
@@ -257,9 +250,9 @@ def index_add(x: Any, axis: int, index: Any, source: Any, alpha: float = 1) -> A
     >>> gn.index_add(gn.Tensor([1.0, 2.0]), 0, [1, 1], gn.Tensor([10.0, 20.0]))
     Tensor([ 1., 32.], dtype=float64)
     """
-    x = x if isinstance(x, Tensor) else as_array(x)
-    source = source if isinstance(source, Tensor) else as_array(source)
-    axis = axis_of("index_add", axis, len(x.shape))
+    x = as_tensor_or_array(x)
+    source = as_tensor_or_array(source)
+    axis = axis_index(axis, x, "index_add")
     index = index_of(index)
     expected = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     if index.ndim != 1 or source.shape != expected:
@@ -268,5 +261,5 @@ def index_add(x: Any, axis: int, index: Any, source: Any, alpha: float = 1) -> A
             f"{index.shape} indices along axis {axis}: it has to be {expected}"
         )
     check_range("index_add", index, axis, x.shape[axis])
-    key = (*(slice(None),) * axis, index)
+    key = along(axis, index)
     return x + scatter_add(source if alpha == 1 else source * alpha, key, x.shape)

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, kernels
+from gradnerve.backends import array_library, is_complex, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.diagonal import diagonal, put_diagonal
 from gradnerve.ops.elementwise import abs, conj, imag, real, sign, where, zeros_like
 from gradnerve.ops.reduce import axes_of, max, min, prod, sum, unreduced
 from gradnerve.ops.shape import (
+    as_tensor_or_array,
     astype,
     concat,
     expand_dims,
@@ -70,11 +71,6 @@ def off_diagonal(x: Any) -> Any:
 def divided(x: Any, by: Any) -> Any:
     """x / by, and 0 where that is 0/0: what nobody asks for has no infinite gradient."""
     return x / where((x == 0) & (by == 0), 1.0, by)
-
-
-def has_shape(x: Any) -> Any:
-    """A list or a number as an array; arrays and Tensors as they are."""
-    return x if hasattr(x, "shape") else as_array(x)
 
 
 def inexact(x: Any) -> Any:
@@ -170,7 +166,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     >>> gn.tensordot(gn.ones_like(gn.Tensor([[1.0, 2.0]])), gn.Tensor([[3.0, 4.0]]), axes=2)
     Tensor(7., dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     n1, n2 = len(x1.shape), len(x2.shape)
     if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= np.minimum(n1, n2):
@@ -198,7 +194,7 @@ def dot(x1: Any, x2: Any) -> Any:
     >>> gn.dot(gn.Tensor([1.0, 2.0]), [3.0, 4.0])
     Tensor(11., dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     if not x1.shape or not x2.shape:
         return x1 * x2
     if len(x2.shape) == 1 or len(x1.shape) == len(x2.shape) == 2:
@@ -214,7 +210,7 @@ def inner(x1: Any, x2: Any) -> Any:
     >>> gn.inner(gn.Tensor([[1.0, 2.0], [3.0, 4.0]]), [1.0, 1.0])
     Tensor([3., 7.], dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     if not x1.shape or not x2.shape:
         return x1 * x2
     return tensordot(x1, x2, ((-1,), (-1,)))
@@ -227,7 +223,7 @@ def vdot(x1: Any, x2: Any) -> Any:
     >>> gn.vdot(gn.Tensor([1j]), [2.0 + 1j])
     Tensor(1.-2.j, dtype=complex128)
     """
-    return vecdot(reshape(has_shape(x1), (-1,)), reshape(has_shape(x2), (-1,)))
+    return vecdot(reshape(as_tensor_or_array(x1), (-1,)), reshape(as_tensor_or_array(x2), (-1,)))
 
 
 def outer(x1: Any, x2: Any) -> Any:
@@ -240,7 +236,7 @@ def outer(x1: Any, x2: Any) -> Any:
     Tensor([[3., 4.],
             [6., 8.]], dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     if len(x1.shape) != 1 or len(x2.shape) != 1:
         raise ValueError(errors.outer_shapes(x1.shape, x2.shape))
     return expand_dims(x1, -1) * x2
@@ -255,7 +251,7 @@ def cross(x1: Any, x2: Any, axis: int = -1) -> Any:
     >>> gn.linalg.cross(gn.Tensor([1.0, 0.0, 0.0]), [0.0, 1.0, 0.0])
     Tensor([0., 0., 1.], dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     if not (len(x1.shape) and len(x2.shape) and x1.shape[axis] == x2.shape[axis] == 3):
         raise ValueError(errors.cross_shapes(x1.shape, x2.shape, axis))
     # y_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}, and i + 2 is i - 1 on a ring of three.
@@ -270,7 +266,7 @@ def kron(x1: Any, x2: Any) -> Any:
     >>> gn.kron(gn.Tensor([1.0, 10.0]), [1.0, 2.0])
     Tensor([ 1.,  2., 10., 20.], dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     n = len(x1.shape) if len(x1.shape) > len(x2.shape) else len(x2.shape)
     shape1 = (1,) * (n - len(x1.shape)) + tuple(x1.shape)
     shape2 = (1,) * (n - len(x2.shape)) + tuple(x2.shape)
@@ -291,7 +287,7 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     >>> gn.linalg.multi_dot([[1.0, 2.0], gn.Tensor([[1.0, 0.0], [0.0, 2.0]]), [1.0, 1.0]])
     Tensor(5., dtype=float64)
     """
-    factors = [has_shape(x) for x in arrays]
+    factors = [as_tensor_or_array(x) for x in arrays]
     n = len(factors)
     if n < 2:
         raise ValueError(errors.MULTI_DOT)
@@ -325,7 +321,7 @@ def matrix_power(x: Any, n: int) -> Any:
     Tensor([[1., 3.],
             [0., 1.]], dtype=float64)
     """
-    x = has_shape(x)
+    x = as_tensor_or_array(x)
     check_square(x, "matrix_power: ")
     if n < 0:
         x, n = inv(x), -n
@@ -466,7 +462,7 @@ def lstsq(x1: Any, x2: Any, rtol: Any = None) -> LstsqResult:
     >>> gn.linalg.lstsq(points, [1.0, 3.0, 5.0]).solution.data.round(6).tolist()
     [2.0, 1.0]
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     check_matrix(x1, "lstsq: ")
     one = len(x2.shape) == 1
     if x2.shape[-1 if one else -2] != x1.shape[-2]:
@@ -488,7 +484,7 @@ def tensorsolve(x1: Any, x2: Any, axes: Any = None) -> Any:
     >>> gn.linalg.tensorsolve(gn.Tensor([[2.0, 0.0], [0.0, 4.0]]), [2.0, 2.0])
     Tensor([1. , 0.5], dtype=float64)
     """
-    x1, x2 = has_shape(x1), has_shape(x2)
+    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
     if axes is not None:
         last = axes_of(axes, len(x1.shape))
         x1 = permute_dims(x1, tuple(a for a in range(len(x1.shape)) if a not in last) + last)
@@ -507,7 +503,7 @@ def tensorinv(x: Any, ind: int = 2) -> Any:
     Tensor([[0.5 , 0.  ],
             [0.  , 0.25]], dtype=float64)
     """
-    x = has_shape(x)
+    x = as_tensor_or_array(x)
     first, last = x.shape[:ind], x.shape[ind:]
     size = math.prod(last)
     if ind < 1 or math.prod(first) != size:
@@ -939,7 +935,7 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     [5. 0.] [[0.6 0.8]
      [0.  0. ]]
     """
-    x = inexact(has_shape(x))
+    x = inexact(as_tensor_or_array(x))
     if ord == math.inf:
         return max(abs(x), axis, keepdims)
     if ord == -math.inf:
@@ -959,7 +955,7 @@ def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
     >>> gn.linalg.matrix_norm(gn.Tensor([[3.0, 0.0], [0.0, -4.0]]))
     Tensor(5., dtype=float64)
     """
-    check_matrix(x := has_shape(x), "matrix_norm: ")
+    check_matrix(x := as_tensor_or_array(x), "matrix_norm: ")
     x = inexact(x)
     if ord == "fro":
         return vector_norm(x, (-2, -1), keepdims)
@@ -985,7 +981,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     >>> gn.linalg.norm(gn.Tensor([3.0, 4.0]))
     Tensor(5., dtype=float64)
     """
-    x = has_shape(x)
+    x = as_tensor_or_array(x)
     if axis is None:
         if ord is None:
             return vector_norm(x, None, keepdims)
@@ -1018,7 +1014,7 @@ def cond(x: Any, p: Any = None) -> Any:
     >>> gn.linalg.cond(gn.Tensor([[4.0, 0.0], [0.0, 1.0]]))
     Tensor(4., dtype=float64)
     """
-    x = has_shape(x)
+    x = as_tensor_or_array(x)
     check_matrix(x, "cond: ")
     if p in (None, 2, -2):
         s = svdvals(x)

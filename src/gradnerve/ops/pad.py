@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.backends import array_library, kernels
+from gradnerve.backends import array_library, is_floating, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import where
 from gradnerve.ops.reduce import max, mean, min
 from gradnerve.ops.shape import (
-    _is_floating,
     along,
     as_tensor_or_array,
     astype,
     axis_index,
     broadcast_to,
     concat,
+    holds_tensor,
     reshape,
 )
 from gradnerve.tensor import Tensor
@@ -96,7 +96,7 @@ def pad(
     }  # fmt: skip
     options = _checked(mode, given)
     margins = margins_of(pad_width, x)
-    if mode == "constant" and not _some_tensor(constant_values):
+    if mode == "constant" and not holds_tensor(constant_values):
         return _pad(x, margins, mode, options)
     if mode == "empty" and isinstance(x, Tensor) and x.requires_grad:
         raise NotImplementedError(
@@ -104,7 +104,7 @@ def pad(
             "gradient: use mode='constant', or x.detach()"
         )
     # Whole numbers are rounded where NumPy rounds them.
-    if mode == "empty" or not (_is_floating(x) or _some_tensor(constant_values, end_values)):
+    if mode == "empty" or not (is_floating(x) or holds_tensor((constant_values, end_values))):
         return _pad(x, margins, mode, options)
     for axis, (before, after) in enumerate(margins):
         if not (before or after):
@@ -164,12 +164,6 @@ def margins_of(pad_width: Any, x: Any) -> Margins:
     if any(width < 0 for pair in margins for width in pair):
         raise ValueError(f"pad: widths may not be negative, got {pad_width!r}; slice to shorten x")
     return margins
-
-
-def _some_tensor(*values: Any) -> bool:
-    return any(
-        isinstance(v, Tensor) or (isinstance(v, (list, tuple)) and _some_tensor(*v)) for v in values
-    )
 
 
 def _for_side(value: Any, axis: int, side: int, ndim: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradnerve.backends import array_library, as_array, is_complex
+from gradnerve.backends import array_library, is_complex, is_floating
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import (
     conj,
@@ -18,24 +18,14 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
-from gradnerve.ops.shape import astype, broadcast_to, concat, permute_dims, reshape
-from gradnerve.tensor import Tensor
-
-
-def as_values(x: Any) -> Any:
-    """An array or a Tensor as it is; lists and numbers as an array."""
-    return x if isinstance(x, Tensor) else as_array(x)
-
-
-def plain(x: Any) -> Any:
-    """The array of a Tensor, a list or an array."""
-    return x._data if isinstance(x, Tensor) else as_array(x)
-
-
-def is_floating(x: Any) -> bool:
-    """Whether the elements are real or complex numbers, not whole ones."""
-    kinds = ("real floating", "complex floating")
-    return bool(array_library(plain(x)).isdtype(x.dtype, kinds))
+from gradnerve.ops.shape import (
+    as_tensor_or_array,
+    astype,
+    broadcast_to,
+    concat,
+    permute_dims,
+    reshape,
+)
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -222,7 +212,7 @@ def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     """
     if weights is None:
         return mean(x, axis, keepdims)
-    x, weights = as_values(x), as_values(weights)
+    x, weights = as_tensor_or_array(x), as_tensor_or_array(weights)
     if weights.shape != x.shape:
         if not isinstance(axis, int) or weights.shape != (x.shape[axis],):
             raise ValueError(
@@ -330,7 +320,7 @@ def nanstd(x: Any, axis: Any = None, correction: float = 0, keepdims: bool = Fal
 
 def _without_nan(x: Any, other: float) -> tuple[Any, Any]:
     """x with `other` for NaN, and where that was."""
-    x = as_values(x)
+    x = as_tensor_or_array(x)
     missing = isnan(x)
     return (where(missing, other, x) if is_floating(x) else x), missing
 

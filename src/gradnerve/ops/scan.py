@@ -8,14 +8,22 @@ from typing import Any, NamedTuple
 from gradnerve.backends import kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import exp, not_equal, ones_like, where, zeros_like
-from gradnerve.ops.index import axis_of, take_along_axis
-from gradnerve.ops.reduce import as_values, of_floats, sum
-from gradnerve.ops.shape import broadcast_to, concat, flip, reshape
+from gradnerve.ops.index import take_along_axis
+from gradnerve.ops.reduce import of_floats, sum
+from gradnerve.ops.shape import (
+    along,
+    as_tensor_or_array,
+    axis_index,
+    broadcast_to,
+    concat,
+    flip,
+    reshape,
+)
 
 
 def part(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
     """x[start:stop] along an axis that is counted from 0."""
-    return x[(*(slice(None),) * axis, slice(start, stop))]
+    return x[along(axis, slice(start, stop))]
 
 
 def recurrence(a: Any, b: Any, axis: int) -> Any:
@@ -118,8 +126,8 @@ def cummax(x: Any, axis: int) -> ValuesAndIndices:
     >>> print(values.data, indices.data)
     [1. 3. 3. 3.] [0 1 1 3]
     """
-    x = as_values(x)
-    indices = cumulative_argmax(x, axis_of("cummax", axis, len(x.shape)))
+    x = as_tensor_or_array(x)
+    indices = cumulative_argmax(x, axis_index(axis, x, "cummax"))
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 
 
@@ -134,8 +142,8 @@ def cummin(x: Any, axis: int) -> ValuesAndIndices:
     >>> print(values.data, indices.data)
     [3. 1. 1. 1.] [0 1 1 3]
     """
-    x = as_values(x)
-    indices = cumulative_argmin(x, axis_of("cummin", axis, len(x.shape)))
+    x = as_tensor_or_array(x)
+    indices = cumulative_argmin(x, axis_index(axis, x, "cummin"))
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 
 
@@ -151,7 +159,7 @@ def cumulative_sum(
     >>> gn.cumulative_sum(gn.Tensor([1.0, 2.0, 3.0]), include_initial=True)
     Tensor([0., 1., 3., 6.], dtype=float64)
     """
-    x = as_values(x)
+    x = as_tensor_or_array(x)
     axis = _one_axis("cumulative_sum", x, axis)
     y = cumsum(x, axis, dtype)
     if not include_initial:
@@ -171,7 +179,7 @@ def cumulative_prod(
     >>> gn.cumulative_prod(gn.Tensor([1.0, 2.0, 3.0]), include_initial=True)
     Tensor([1., 1., 2., 6.], dtype=float64)
     """
-    x = as_values(x)
+    x = as_tensor_or_array(x)
     axis = _one_axis("cumulative_prod", x, axis)
     y = cumprod(x, axis, dtype)
     if not include_initial:
@@ -187,7 +195,7 @@ def _one_axis(name: str, x: Any, axis: int | None) -> int:
                 "for example"
             )
         return 0
-    return axis_of(name, axis, len(x.shape))
+    return axis_index(axis, x, name)
 
 
 def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
@@ -202,12 +210,12 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     """
     if n < 0:
         raise ValueError(f"diff: n is how many times to take differences, 0 or more, not {n}")
-    x = as_values(x)
-    axis = axis_of("diff", axis, len(x.shape))
+    x = as_tensor_or_array(x)
+    axis = axis_index(axis, x, "diff")
     ends = []
     for end in (prepend, append):
         if end is not None:
-            end = as_values(end)
+            end = as_tensor_or_array(end)
             shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
             ends.append(end if end.shape else broadcast_to(end, shape))
         else:
@@ -230,11 +238,11 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     >>> gn.trapezoid(gn.Tensor([0.0, 1.0, 4.0]), dx=0.5)
     Tensor(1.5, dtype=float64)
     """
-    y = as_values(y)
-    axis = axis_of("trapezoid", axis, len(y.shape))
+    y = as_tensor_or_array(y)
+    axis = axis_index(axis, y, "trapezoid")
     width = dx
     if x is not None:
-        x = as_values(x)
+        x = as_tensor_or_array(x)
         width = diff(x, axis=axis if len(x.shape) == len(y.shape) else -1)
         if len(x.shape) == 1:
             width = reshape(width, (width.shape[0],) + (1,) * (len(y.shape) - 1 - axis))

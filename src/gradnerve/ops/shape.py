@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, kernels
+from gradnerve.backends import array_library, as_array, is_complex, is_floating, kernels
 from gradnerve.graph import Cut, operator
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
@@ -106,10 +106,10 @@ def _(ct, axis, arrays, needs):
         ends = list(itertools.accumulate((_size(x) for x in arrays), initial=0))
         parts = [ct[a:b] for a, b in itertools.pairwise(ends)]
         return [reshape(part, x.shape) for part, x in zip(parts, arrays, strict=True)]
-    before = (slice(None),) * (axis % len(ct.shape))
+    place = axis % len(ct.shape)
     ends = list(itertools.accumulate((x.shape[axis] for x in arrays), initial=0))
     spans = zip(itertools.pairwise(ends), needs, strict=True)
-    return [ct[(*before, slice(a, b))] if needed else None for (a, b), needed in spans]
+    return [ct[along(place, slice(a, b))] if needed else None for (a, b), needed in spans]
 
 
 def _size(x: Any) -> int:
@@ -164,12 +164,7 @@ def _astype(x, dtype, copy=True):
 
 @_astype.rule("x", r"\bar x = \bar y\;\text{(0 through whole numbers, which are steps)}")
 def _(ct):
-    return ct if _is_floating(ct) else zeros_like(ct)  # the engine casts it back to x's dtype
-
-
-def _is_floating(x: Any) -> bool:
-    floating = ("real floating", "complex floating")
-    return bool(array_library(x).isdtype(x.dtype, floating))
+    return ct if is_floating(ct) else zeros_like(ct)  # the engine casts it back to x's dtype
 
 
 def astype(x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Any:
@@ -188,7 +183,7 @@ def astype(x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Any:
     if device is not None and device != (here := getattr(x, "device", "cpu")):
         raise ValueError(f"astype: x is on device {here!r}; move it to {device!r} first")
     y = _astype(x, dtype, copy)
-    if isinstance(y, Tensor) and y.requires_grad and not _is_floating(y._data):
+    if isinstance(y, Tensor) and y.requires_grad and not is_floating(y):
         y = Tensor(y._data)
         y._record = Cut(f"astype() to {y.dtype}, which has no derivative", errors.user_line())
     return y
@@ -261,9 +256,8 @@ def _(ct, counts, axis):
 @operator
 def _split(x, ends, axis=0):
     """The parts of an axis between `ends`, which are places in rising order."""
-    before = (slice(None),) * axis
     parts = itertools.pairwise((0, *ends, x.shape[axis]))
-    return tuple(x[(*before, slice(a, b))] for a, b in parts)
+    return tuple(x[along(axis, slice(a, b))] for a, b in parts)
 
 
 @_split.rule("x", r"\bar x = (\bar y_1, \bar y_2, \dots)\;\text{joined}")
@@ -274,8 +268,7 @@ def _(ct, axis):
 @operator
 def _unstack(x, axis=0):
     """The arrays that `stack` would make x of, each without the axis."""
-    before = (slice(None),) * axis
-    return tuple(x[(*before, i)] for i in range(x.shape[axis]))
+    return tuple(x[along(axis, i)] for i in range(x.shape[axis]))
 
 
 @_unstack.rule("x", r"\bar x = (\bar y_1, \bar y_2, \dots)\;\text{stacked}")
@@ -318,8 +311,7 @@ def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     if all(a <= b for a, b in itertools.pairwise(ends)):
         return parts_of(x, ends, axis)
     # In another order the parts overlap, as NumPy's do.
-    before = (slice(None),) * axis
-    return [x[(*before, slice(a, b))] for a, b in itertools.pairwise((0, *places, n))]
+    return [x[along(axis, slice(a, b))] for a, b in itertools.pairwise((0, *places, n))]
 
 
 def parts_of(x: Any, ends: Sequence[int], axis: int) -> list[Any]:
@@ -382,16 +374,22 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 
 
 def as_tensor_or_array(x: Any) -> Any:
-    """What has a shape as it is; numbers and lists (also of Tensors) as an array or a Tensor."""
-    if hasattr(x, "shape"):
+    """Tensors and arrays as they are; numbers and lists as an array, lists of Tensors stacked."""
+    if isinstance(x, Tensor) or array_library(x) is not np:
         return x
-    if isinstance(x, (list, tuple)) and any(map(_holds_tensor, x)):
+    if holds_tensor(x):
         return stack([as_tensor_or_array(part) for part in x])
     return as_array(x)
 
 
-def _holds_tensor(x: Any) -> bool:
-    return isinstance(x, Tensor) or (isinstance(x, (list, tuple)) and any(map(_holds_tensor, x)))
+def plain(x: Any) -> Any:
+    """The array of a Tensor, a list or an array."""
+    return x._data if isinstance(x, Tensor) else as_array(x)
+
+
+def holds_tensor(x: Any) -> bool:
+    """Whether x is a Tensor, or a list (of lists ...) with one in it."""
+    return isinstance(x, Tensor) or (isinstance(x, (list, tuple)) and any(map(holds_tensor, x)))
 
 
 def axis_index(axis: Any, x: Any, name: str) -> int:

@@ -10,10 +10,10 @@ import numpy as np
 from gradnerve.backends import array_library, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
-from gradnerve.ops.index import along, axis_of, getitem, scatter_add, take_along_axis
-from gradnerve.ops.reduce import as_values, axes_of, check_not_empty, plain
+from gradnerve.ops.index import getitem, places_along, scatter_add, take_along_axis
+from gradnerve.ops.reduce import axes_of, check_not_empty
 from gradnerve.ops.scan import ValuesAndIndices
-from gradnerve.ops.shape import astype, permute_dims, reshape
+from gradnerve.ops.shape import as_tensor_or_array, astype, axis_index, permute_dims, plain, reshape
 from gradnerve.tensor import Tensor
 
 
@@ -32,7 +32,7 @@ def sort(x, axis=-1, descending=False, stable=True):
 @sort.rule("x", r"\bar x_{\operatorname{argsort}(x)_i} = \bar y_i")
 def _(ct, x, axis, descending):
     order = argsort(x, axis, descending)
-    return scatter_add(ct, along("sort", x.shape, axis, order, True), x.shape)
+    return scatter_add(ct, places_along("sort", x, axis, order, True), x.shape)
 
 
 @operator
@@ -49,7 +49,7 @@ def argsort(x, axis=-1, descending=False, stable=True):
 @operator
 def argtopk(x, k, axis=-1, largest=True):
     """The indices of the k greatest (or smallest) elements along the axis, in that order."""
-    n = x.shape[axis_of("topk", axis, x.ndim)]
+    n = x.shape[axis_index(axis, x, "topk")]
     if not 0 <= k <= n:
         raise ValueError(f"k = {k} elements of axis {axis}, which has length {n}")
     return kernels(x).argtopk(x, k, axis, largest)
@@ -83,7 +83,7 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> ValuesAndIndic
     >>> print(values.data, indices.data)
     [5. 3.] [1 2]
     """
-    x = as_values(x)
+    x = as_tensor_or_array(x)
     indices = argtopk(x, k, axis, largest)
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 
@@ -106,7 +106,7 @@ def quantile(
     >>> gn.quantile(gn.Tensor([1.0, 2.0, 4.0, 8.0]), [0.0, 0.5])
     Tensor([1., 3.], dtype=float64)
     """
-    return _quantile("quantile", x, as_values(q), axis, method, keepdims)
+    return _quantile("quantile", x, as_tensor_or_array(q), axis, method, keepdims)
 
 
 def percentile(
@@ -118,7 +118,7 @@ def percentile(
     >>> gn.percentile(gn.Tensor([1.0, 2.0, 4.0]), 75)
     Tensor(3., dtype=float64)
     """
-    return _quantile("percentile", x, as_values(q) / 100, axis, method, keepdims)
+    return _quantile("percentile", x, as_tensor_or_array(q) / 100, axis, method, keepdims)
 
 
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -132,11 +132,11 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> gn.median(gn.Tensor([5.0, 1.0, 2.0, 9.0]))
     Tensor(3.5, dtype=float64)
     """
-    return _quantile("median", x, as_values(0.5), axis, "midpoint", keepdims)
+    return _quantile("median", x, as_tensor_or_array(0.5), axis, "midpoint", keepdims)
 
 
 def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
-    x = as_values(x)
+    x = as_tensor_or_array(x)
     shares = plain(q)
     if method not in METHODS:
         raise ValueError(f"{name}: method is one of {', '.join(METHODS)}, not {method!r}")
@@ -150,7 +150,7 @@ def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool)
         )
     ndim = len(x.shape)
     for a in axis if isinstance(axis, (tuple, list)) else () if axis is None else (axis,):
-        axis_of(name, a, ndim)
+        axis_index(a, x, name)
     check_not_empty(x, axis, name)
 
     # Its axes flattened, and in front: (n, *kept).

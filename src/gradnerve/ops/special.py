@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gradnerve.backends import array_library, as_array, is_complex, kernels
+from gradnerve.backends import array_library, is_complex, kernels
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import (
     exp,
@@ -32,8 +32,7 @@ from gradnerve.ops.elementwise import (
     where,
     zeros_like,
 )
-from gradnerve.ops.shape import astype
-from gradnerve.tensor import Tensor
+from gradnerve.ops.shape import as_tensor_or_array, astype
 
 LN2 = math.log(2)
 ROOT_PI = math.sqrt(math.pi)
@@ -112,8 +111,7 @@ def float_power(x1: Any, x2: Any) -> Any:
 
 
 def _double(x: Any) -> Any:
-    if not isinstance(x, Tensor):
-        x = as_array(x)
+    x = as_tensor_or_array(x)
     if str(x.dtype) in ("longdouble", "float128", "clongdouble", "complex256"):
         return x
     return astype(x, "complex128" if is_complex(x) else "float64")
