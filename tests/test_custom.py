@@ -115,6 +115,7 @@ BAD = [
     (bad(lambda x: x, lambda r, ct: (ct,)), "fwd is to return a pair.*a ndarray"),
     (bad(lambda x: (x, x), lambda r, ct: ct), "bwd is to return a tuple of 1.*a ndarray"),
     (bad(lambda x: (x, x), lambda r, ct: (ct, ct)), "and returned a tuple of 2"),
+    (bad(lambda x: (x, x), lambda r, ct: ([ct, ct],)), "bwd is to return a tuple of 1"),
     (bad(lambda x: (x * gn.Tensor(1.0, True), x), lambda r, ct: (ct,)), "closes over a tensor"),
 ]
 
@@ -205,3 +206,11 @@ def test_checkpoint_saves_memory():
         return now
 
     assert held(gn.checkpoint(layers)) < held(layers) / 8
+
+
+def test_checkpoint_under_no_grad_is_the_function():
+    x = gn.Tensor(2.0, requires_grad=True)
+    with gn.no_grad():
+        y = gn.checkpoint(lambda x: gn.exp(x))(x)
+    assert not y.requires_grad
+    assert y.item() == np.exp(2.0)

@@ -1073,3 +1073,20 @@ def test_what_is_frozen_is_not_walked(products):
     forward, loss = products(lambda: ((x @ frozen).tanh() @ w).sum())
     backward, _ = products(loss.backward)
     assert (forward, backward) == (2, 1)
+
+
+def test_a_complex_result_needs_a_gradient():
+    z = gn.Tensor(1.0 + 2.0j, requires_grad=True)
+    with pytest.raises(RuntimeError, match="complex"):
+        (z * z).backward()
+
+
+def test_a_function_that_frees_what_it_returns():
+    def f(x):
+        h = gn.exp(x)
+        (h * h).backward()
+        return h * x
+
+    for derivative in (gn.grad(f), lambda x: gn.checkpoint(f)(gn.Tensor(x, requires_grad=True))):
+        with pytest.raises(gn.errors.GraphFreed):
+            derivative(1.0)

@@ -565,6 +565,30 @@ def test_other_options_are_refused_in_our_words():
         np.sum(x, nonsense=1)
 
 
+def test_bad_arguments_are_refused_in_our_words():
+    x = gn.Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"np\.choose: an index is out of range; bring it into"):
+        np.choose(np.array([0, 2]), [x, x])
+    with pytest.raises(TypeError, match=r"np\.gradient takes one spacing, or one for each axis"):
+        np.gradient(x, 1.0, 2.0)
+    with pytest.raises(ValueError, match=r"np\.gradient needs 3 points along an axis, got 2"):
+        np.gradient(x, edge_order=2)
+    with pytest.raises(ValueError, match=r"np\.convolve takes two sequences, not shapes \(2, 1\)"):
+        np.convolve(x[:, None], x)
+
+
+def test_sparse_grids_by_rows_and_a_correlation_of_one_variable():
+    x = gn.Tensor([1.0, 2.0, 4.0], requires_grad=True)
+    y = gn.Tensor([3.0, 5.0], requires_grad=True)
+    grids = np.meshgrid(x, y, sparse=True, indexing="ij")
+    arrays = np.meshgrid(x.data, y.data, sparse=True, indexing="ij")
+    for got, expected in zip(grids, arrays, strict=True):
+        np.testing.assert_array_equal(got.data, expected)
+    (grids[0] * grids[1]).sum().backward()
+    assert x.grad.tolist() == [8.0, 8.0, 8.0]
+    assert np.corrcoef(x).data == np.corrcoef(x.data) == 1.0
+
+
 def test_usual_options_are_no_options():
     x = gn.Tensor([1.0, 2.0], requires_grad=True)
     y = np.exp(x, out=None, where=True, dtype=None, casting="same_kind", subok=True)

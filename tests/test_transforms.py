@@ -170,6 +170,63 @@ def test_of_a_module():
         np.testing.assert_allclose(gradient[name], p.grad, rtol=1e-5)
 
 
+class Shelf(nn.Module):
+    """Holds layers in a list, a tuple and a dict, and one of them in two places."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = self.again = nn.Linear(2, 2)
+        self.listed, self.pair = [nn.Linear(2, 2)], (nn.ReLU(), "a word")
+        self.named = {"last": nn.Linear(2, 1)}
+
+    def forward(self, x):
+        x = self.again(self.pair[0](self.listed[0](self.first(x))))
+        return self.named["last"](x)
+
+
+def test_of_a_module_with_a_shared_layer_and_layers_in_lists_and_dicts():
+    model, x = Shelf(), np.ones((2, 2), np.float32)
+    seen = []
+
+    def loss(model):
+        seen.append(model)
+        return model(x).sum()
+
+    gradient = gn.grad(loss)(model)
+    assert seen[0] is not model
+    assert seen[0].first is seen[0].again, "what was one layer is one layer"
+    loss(model).backward()
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(gradient[name], p.grad, rtol=1e-5)
+
+
+def test_a_cotangent_may_be_a_tensor_of_another_dtype():
+    y, pullback = gn.vjp(lambda x: x * x, gn.Tensor(X, requires_grad=True))
+    (gradient,) = pullback(gn.Tensor(V.astype(np.float32)))
+    assert y.dtype == gradient.dtype == np.float64
+    np.testing.assert_allclose(gradient.data, 2 * X * V, rtol=1e-6)
+
+
+def test_an_array_that_f_returns_beside_tensors_is_a_tensor_like_the_primals():
+    value = gn.value_and_grad(lambda x: ((x * x).sum(), np.ones(2)), has_aux=True)
+    (_, aux), _ = value(gn.Tensor(X))
+    assert type(aux) is gn.Tensor
+    (_, aux), _ = value(X)
+    assert type(aux) is np.ndarray
+
+
+def test_a_jacobian_of_no_outputs_has_no_rows():
+    assert gn.jacobian(lambda x: x[:0])(X).shape == (0, 3)
+
+
+def test_a_system_that_does_not_tell_its_memory_has_no_limit(monkeypatch):
+    def unknown(name):
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(gn.transforms.os, "sysconf", unknown, raising=False)
+    np.testing.assert_array_equal(gn.jacobian(lambda x: x)(X), np.eye(3))
+
+
 def test_a_gradient_penalty_reaches_the_parameters_of_a_closed_over_module():
     gn.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(), nn.Linear(4, 1))
@@ -422,6 +479,12 @@ BAD = [
     (lambda: gn.jvp(lambda x: x, (X,), (np.ones(2),)), ValueError, r"\(2,\) for a primal"),
     (lambda: gn.jvp(lambda x: x, (X,), (V, V)), ValueError, "structure"),
     (lambda: gn.jvp(lambda x: x, X, V), TypeError, "are tuples"),
+    (lambda: gn.vjp(lambda x: x, X)[1](V + 1j), TypeError, "a complex cotangent for a real outp"),
+    (
+        lambda: gn.vjp(lambda x: x, X)[1](gn.Tensor(np.ones(2))), ValueError,
+        r"\(2,\) for an output .*\(3,\)",
+    ),
+    (lambda: gn.vjp(lambda x: "a", X), TypeError, "str"),
     (
         lambda: gn.jacobian(lambda x: x)(np.zeros(10**6)),
         MemoryError,

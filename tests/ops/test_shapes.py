@@ -579,3 +579,17 @@ def test_mistakes_in_pad():
             call()
     assert gn.pad(x.detach(), 1, "empty").shape == (4, 5)
     agree(gn.pad(x[:0], ((0, 0), (1, 1)), "edge").data, np.zeros((0, 5)))
+
+
+def test_block_names_the_depths_that_differ():
+    a = gn.Tensor([1.0])
+    with pytest.raises(ValueError, match="nested 1 deep in one place and 2 in another"):
+        gn.block([a, [a]])
+
+
+def test_delete_takes_its_places_as_a_tensor():
+    x = gn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    y = gn.delete(x, gn.Tensor([0, 2]))
+    y.sum().backward()
+    assert y.tolist() == [2.0]
+    assert x.grad.tolist() == [0.0, 1.0, 0.0]
