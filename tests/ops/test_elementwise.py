@@ -229,3 +229,39 @@ def test_sigmoid_of_complex_numbers(torch):
     y.backward(z)
     (gradient,) = torch.autograd.grad(expected, peer, torch.tensor(z))
     np.testing.assert_allclose(leaf.grad, gradient.resolve_conj().numpy(), rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_power_of_one_half_is_no_square_root(dtype):
+    """At -0 and -infinity they differ, and NumPy's `x ** 0.5` is the root."""
+    x = np.array([-0.0, -np.inf, np.inf, 0.0, 4.0, -4.0, np.nan], dtype)
+    expected = np.array([0.0, np.inf, np.inf, 0.0, 2.0, np.nan, np.nan], dtype)
+    half = np.asarray(0.5, dtype)
+    with np.errstate(invalid="ignore"):
+        written = gn.Tensor(x.copy())
+        written **= 0.5
+        found = [gn.Tensor(x) ** 0.5, gn.Tensor(x, requires_grad=True) ** 0.5, written]
+        found += [gn.pow(gn.Tensor(x), gn.Tensor(half)), gn.Tensor(x[:1]) ** gn.Tensor(half)]
+        found += [gn.Tensor(x[0]) ** 0.5]
+    for y in found:
+        assert y.dtype == dtype
+        expected_here = expected[: y.size].reshape(y.shape)
+        np.testing.assert_array_equal(y.data, expected_here)
+        np.testing.assert_array_equal(np.signbit(y.data), np.signbit(expected_here))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+def test_expm1_of_complex_infinities(dtype):
+    """The Array API standard's table, of which NumPy's expm1 has another idea."""
+    inf, nan = np.inf, np.nan
+    x = [complex(inf, 0), complex(-inf, inf), complex(-inf, nan), complex(inf, inf), -0.0 + 0j]
+    real, imaginary = [inf, -1, -1, inf, 0.0], [0, 0, 0, nan, 0.0]
+    with np.errstate(invalid="ignore"):
+        for y in (
+            gn.expm1(gn.asarray(x, dtype=dtype)),
+            gn.stack([gn.expm1(gn.asarray(v, dtype=dtype)) for v in x]),
+        ):
+            assert y.dtype == dtype
+            np.testing.assert_array_equal(y.data.real, real)
+            np.testing.assert_array_equal(np.abs(y.data.imag), imaginary)
+            assert not np.signbit(y.data.real[-1])

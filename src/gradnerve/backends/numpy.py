@@ -53,6 +53,16 @@ def floor_divide(x1: Array, x2: Array) -> Array:
     return y
 
 
+def complex_expm1(x: Array) -> Array:
+    """eˣ - 1 of complex numbers, of infinities as the standard has it: NumPy has ∞ + NaN i."""
+    y = np.asarray(np.expm1(x))
+    finite = np.isfinite(x)
+    if not finite.all():
+        y = np.asarray(np.where(finite, y, np.exp(x) - 1))
+    y.real += 0.0  # -0 becomes 0
+    return y
+
+
 def pad(x: Array, margins: Any, mode: str, **options: Any) -> Array:
     """x inside margins: a pair (before, after) for each axis."""
     return np.pad(x, margins, mode, **options)  # type: ignore[call-overload]

@@ -85,7 +85,12 @@ def _(ct, y, x2):
 @operator
 def pow(x1, x2):
     """Power, x1 to the x2. The gradient of x1⁰ is 0, at x1 = 0 too, and so is that of 0ˣ² by x2."""
-    return x1**x2
+    y = x1**x2
+    if type(x2) is int or getattr(x2, "ndim", 0) or x2 != 0.5 or is_complex(y):
+        return y
+    # NumPy takes √ for a power of ½: but √-0 is -0, and √-∞ is not a number.
+    library = array_library(y)
+    return library.where(x1 == -math.inf, math.inf, library.abs(y))
 
 
 @pow.rule("x1", r"\bar x_1 = \bar y\,x_2\,x_1^{x_2 - 1}")
@@ -257,7 +262,7 @@ def _(ct, y):
 @operator
 def expm1(x):
     """eˣ - 1, exact near 0."""
-    return array_library(x).expm1(x)
+    return kernels(x).complex_expm1(x) if is_complex(x) else array_library(x).expm1(x)
 
 
 @expm1.rule("x", r"\bar x = \bar y\,(y + 1)")
