@@ -1,6 +1,8 @@
 """Functions whose backward is their own: custom_vjp and checkpoint."""
 
 import gc
+import sys
+import threading
 import tracemalloc
 
 import numpy as np
@@ -214,3 +216,66 @@ def test_checkpoint_under_no_grad_is_the_function():
         y = gn.checkpoint(lambda x: gn.exp(x))(x)
     assert not y.requires_grad
     assert y.item() == np.exp(2.0)
+
+
+def test_checkpoint_says_where_it_computes_something_else():
+    # The gradient would be that of another function, in silence.
+    a = gn.Tensor([1.0, 2.0], requires_grad=True)
+    y = a * 1.0
+    z = gn.checkpoint(lambda x: x * y * y)(a)
+    y[0] = 100.0
+    with pytest.raises(RuntimeError, match="<lambda> gives something else than it did before"):
+        z.sum().backward()
+
+    w = gn.Tensor([3.0, 4.0], requires_grad=True)
+    z = gn.checkpoint(lambda x: x * w)(a)
+    w.data = np.array([5.0, 6.0])
+    with pytest.raises(RuntimeError, match="gives something else"):
+        z.sum().backward()
+
+    total = gn.zeros(2)
+
+    def adds_up(x):
+        total.__iadd__(x)
+        return total * x
+
+    with pytest.raises(RuntimeError, match="adds_up itself writes to one from outside"):
+        gn.checkpoint(adds_up)(a).sum().backward()
+
+
+def test_checkpoint_of_a_function_that_writes_to_its_argument():
+    def f(x):
+        x[0] = x[1] * x[1]
+        return x * x
+
+    a = gn.Tensor([1.0, 3.0], requires_grad=True)
+    b = a * 2.0
+    gn.checkpoint(f)(b).sum().backward()
+    np.testing.assert_allclose(a.grad, [0.0, 8 * 6.0**3 + 8 * 3.0])
+    np.testing.assert_array_equal(b.data, [2.0, 6.0])  # its own
+
+
+def test_checkpoint_draws_the_same_random_numbers_in_threads():
+    drop = gn.nn.Dropout(0.5)
+    wrong = []
+
+    def work():
+        for _ in range(100):
+            x = gn.Tensor(np.ones(50), requires_grad=True)
+            y = gn.checkpoint(lambda x: drop(drop(x) * 1.0))(x)
+            value = y.data.copy()
+            y.sum().backward()
+            if not np.array_equal(x.grad, value):
+                wrong.append(value)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not wrong

@@ -1,5 +1,8 @@
 """Transforms: gradients, Jacobians, Hessians, and all the ways to the same derivative."""
 
+import collections
+import functools
+
 import numpy as np
 import pytest
 
@@ -559,3 +562,34 @@ def test_checkpoint_of_a_function_that_writes():
 
     x = np.array([1.0, 3.0])
     assert gn.gradcheck(lambda x: gn.checkpoint(f)(x), x, order=2)
+
+
+def test_of_a_module_whose_functions_hold_it():
+    # They have to see the copy, or the gradient is 0 in silence.
+    class Net(gn.nn.Module):
+        def __init__(self):
+            self.w = gn.nn.Parameter(np.array([1.0, 2.0]))
+            self.pair = collections.namedtuple("Pair", "v scale")(
+                gn.nn.Parameter(np.array([3.0, 4.0])), 2.0
+            )
+            self.method = self.times_w
+            self.partial = functools.partial(self.times_w, power=2)
+            self.closure = lambda x: self.w * x
+
+        def times_w(self, x, power=1):
+            return self.w**power * x
+
+        def forward(self, x):
+            y = self.pair.v * self.pair.scale * x
+            return (y + self.method(x) + self.partial(x) + self.closure(x)).sum()
+
+    net = Net()
+    gradient = gn.grad(lambda net: net(np.array([1.0, 10.0])))(net)
+    np.testing.assert_array_equal(gradient["w"], [4.0, 60.0])
+    np.testing.assert_array_equal(gradient["pair.0"], [2.0, 20.0])
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (1, -1)])
+def test_an_argument_twice_in_argnums(argnums):
+    with pytest.raises(ValueError, match="argnums has an argument twice"):
+        gn.grad(lambda a, b: a * b, argnums)(2.0, 3.0)

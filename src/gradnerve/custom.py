@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from gradnerve import errors, graph
 from gradnerve.backends import as_array
 from gradnerve.graph import operator
-from gradnerve.ops import zeros_like
-from gradnerve.ops.random import generator
+from gradnerve.ops import identity, zeros_like
+from gradnerve.ops.random import own_generator
 from gradnerve.ops.shape import as_tensor_or_array
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import fresh, paths, recording, tree, walk_back
@@ -120,7 +121,9 @@ def checkpoint(f: Callable[..., Any]) -> Any:
 
     Memory falls from all of f's intermediate values to its inputs and outputs; the time of one
     more forward is the price. Gradients are the same to the bit: random numbers too (dropout) are
-    drawn again as they were. f may close over parameters, and take and return trees.
+    drawn again as they were. f may close over parameters, and take and return trees. It has to be a
+    function: a tensor that it closes over must not be written to before backward, nor by f itself.
+    RuntimeError is raised then, where f gives something else when it is computed again.
     (T. Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.)
 
     >>> import gradnerve as gn
@@ -155,8 +158,8 @@ class _Segment:
         self.is_input = [isinstance(x, Tensor) and x.requires_grad for x in given]
         own = [x for x, kept in zip(given, self.is_input, strict=True) if kept]
         self.constants = [None if kept else x for x, kept in zip(given, self.is_input, strict=True)]
-        self.random = generator().bit_generator.state
-        out, roots, _, older = self.trace(own)
+        with own_generator() as self.random:
+            out, roots, _, older = self.trace(own)
         self.out = out
         self.closed_over = sorted(older, key=lambda t: -t._number)
         self.inputs = [*own, *self.closed_over] if roots else []
@@ -173,7 +176,8 @@ class _Segment:
         """f on fresh Tensors: its result, the attached parts, those Tensors, what is older."""
         since = next(graph.numbers)
         variables = [fresh(x, isinstance(x, Tensor) and x.requires_grad) for x in own]
-        rest = iter(variables)
+        with recording(True):  # f may write to its arguments: those are not the variables
+            rest = iter([identity(variable) for variable in variables])
         pairs = zip(self.constants, self.is_input, strict=True)
         args, options = tree().tree_unflatten(
             self.structure, [next(rest) if kept else x for x, kept in pairs]
@@ -190,20 +194,46 @@ class _Segment:
         if self.first is not None:
             first, self.first = self.first, None
             return first
-        with _random_state(self.random):
+        with own_generator(self.random):
             _, roots, _, _ = self.trace(inputs[: sum(self.is_input)])
         return tuple(y.data for y in roots)
 
-    def backward(self, cts: tuple[Any, ...], inputs: Sequence[Any]) -> list[Any]:
-        """Compute again, and walk back."""
+    def backward(
+        self, cts: tuple[Any, ...], outputs: tuple[Any, ...], inputs: Sequence[Any]
+    ) -> list[Any]:
+        """Compute again, and walk back. RuntimeError where f gives something else than it did."""
         as_tensors = any(isinstance(x, Tensor) for x in inputs)
-        with _random_state(self.random):
+        with own_generator(self.random):
             _, roots, variables, _ = self.trace(inputs[: sum(self.is_input)])
+        self.check_again(roots, outputs)
         stops = [*variables, *self.closed_over]
         wanted, _ = paths(roots, stops, min(v._number for v in stops) + 1)
         found = walk_back(roots, cts, stops, wanted, as_tensors=as_tensors)
         pairs = zip(stops, inputs, strict=True)
         return [found.get(stop._number, zeros_like(x)) for stop, x in pairs]
+
+    def check_again(self, roots: Sequence[Tensor], outputs: tuple[Any, ...]) -> None:
+        """That f has computed what it did the first time, or its gradient is that of another f.
+
+        What f closes over may have been written to since, or f itself may write to it.
+        """
+        before = [y._data if isinstance(y, Tensor) else y for y in outputs]
+        if len(roots) != len(before) or not all(
+            _is_nearly(y._data, was) for y, was in zip(roots, before, strict=True)
+        ):
+            raise RuntimeError(errors.computed_something_else(self.f))
+
+
+def _is_nearly(y: Any, was: Any) -> bool:
+    """Whether arrays agree but for rounding (which may depend on where in memory they lie)."""
+    if y.shape != was.shape or y.dtype != was.dtype:
+        return False
+    if np.array_equal(y, was, equal_nan=True):
+        return True
+    finite = np.isfinite(was)
+    scale = np.max(np.abs(was), initial=0.0, where=finite)
+    tolerance = np.sqrt(np.finfo(was.dtype).eps) * scale
+    return np.allclose(y, was, rtol=0.0, atol=float(tolerance), equal_nan=True)
 
 
 @operator
@@ -213,17 +243,5 @@ def recomputed(segment, *inputs):
 
 
 @recomputed.rule("inputs", r"\bar x = \text{the pullback of}\;f\;\text{at}\;x")
-def _(ct, segment, inputs):
-    return segment.backward(ct, inputs)
-
-
-@contextmanager
-def _random_state(state: Any) -> Iterator[None]:
-    """Draw random numbers as they were drawn from `state` on; afterwards as if nothing had been."""
-    bits = generator().bit_generator
-    now = bits.state
-    bits.state = state
-    try:
-        yield
-    finally:
-        bits.state = now
+def _(ct, y, segment, inputs):
+    return segment.backward(ct, y, inputs)

@@ -414,6 +414,16 @@ def closes_over(name: str) -> str:
     )
 
 
+def computed_something_else(f: Any) -> str:
+    name = getattr(f, "__name__", type(f).__name__)
+    return (
+        f"checkpoint: computed again in backward, {name} gives something else than it did before, "
+        "so that the gradient would be wrong. Usually a tensor or an array that it uses was "
+        f"changed in between, or {name} itself writes to one from outside. Hand over what changes "
+        "as an argument, and return what is to be written"
+    )
+
+
 # --- Making and reading a Tensor ------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -444,15 +445,54 @@ def _with_parameters(value: Any, new: dict[int, Tensor], made: dict[int, Any]) -
         return made[id(value)]
     if isinstance(value, list):
         return [_with_parameters(part, new, made) for part in value]
-    if type(value) is tuple:
-        return tuple(_with_parameters(part, new, made) for part in value)
+    if isinstance(value, tuple):
+        parts = [_with_parameters(part, new, made) for part in value]
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
     if isinstance(value, dict):
         return {key: _with_parameters(part, new, made) for key, part in value.items()}
+    # What holds the module that it is an attribute of, or a part of it, is handed the copy: else
+    # it would compute with the old parameters, and the gradient of the new ones be lost.
+    if isinstance(value, MethodType) and _is_module(value.__self__):
+        return MethodType(value.__func__, _with_parameters(value.__self__, new, made))
+    if isinstance(value, functools.partial):
+        held = (value.func, value.args, value.keywords)
+        func, given, options = (_with_parameters(part, new, made) for part in held)
+        return functools.partial(func, *given, **options)
+    if isinstance(value, FunctionType) and value.__closure__:
+        return _with_closure(value, new, made)
     if not _is_module(value):
         return value
     copy = made[id(value)] = object.__new__(type(value))
     for name, part in vars(value).items():
         vars(copy)[name] = _with_parameters(part, new, made)
+    return copy
+
+
+def _with_closure(f: FunctionType, new: dict[int, Tensor], made: dict[int, Any]) -> FunctionType:
+    """A function with copies of the Modules that it closes over, or itself if there are none."""
+    cells: list[Any] = []
+    changed = False
+    made[id(f)] = f  # it may close over itself
+    for cell in f.__closure__ or ():
+        try:
+            before = cell.cell_contents
+        except ValueError:  # nothing is in it yet
+            before = None
+        if (
+            _is_module(before)
+            or id(before) in new
+            or isinstance(before, (MethodType, FunctionType))
+        ):
+            after = _with_parameters(before, new, made)
+            changed = changed or after is not before
+            cell = cell if after is before else CellType(after)
+        cells.append(cell)
+    if not changed:
+        return f
+    copy = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, tuple(cells))
+    copy.__kwdefaults__ = f.__kwdefaults__
+    vars(copy).update(vars(f))
+    made[id(f)] = copy
     return copy
 
 
@@ -543,6 +583,8 @@ def _chosen(args: tuple[Any, ...], positions: tuple[int, ...]) -> tuple[Any, ...
     for n in positions:
         if not -len(args) <= n < len(args):
             raise TypeError(errors.no_such_argument(n, len(args)))
+    if len({n % len(args) for n in positions}) < len(positions):
+        raise ValueError(f"argnums has an argument twice: {positions}")  # the last one would win
     return tuple(args[n] for n in positions)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator  # importing it takes a while; most programs never need it
 
 _generator: Generator | None = None
+_own: ContextVar[Generator | None] = ContextVar("own_generator", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -23,15 +27,41 @@ def manual_seed(seed: int) -> None:
     True
     """
     global _generator
-    _generator = np.random.default_rng(seed)
+    own = _own.get()
+    if own is None:
+        _generator = np.random.default_rng(seed)
+    else:
+        own.bit_generator.state = np.random.default_rng(seed).bit_generator.state
 
 
 def generator() -> Generator:
     """NumPy's generator that `manual_seed` seeds; unseeded, it differs from run to run."""
     global _generator
+    if (own := _own.get()) is not None:
+        return own
     if _generator is None:
         _generator = np.random.default_rng()
     return _generator
+
+
+@contextmanager
+def own_generator(state: Any = None) -> Iterator[Any]:
+    """Draw from a copy of the generator that no other thread draws from; yields its first state.
+
+    From a given state on, it is as if nothing had been drawn. Without one, the generator goes on
+    afterwards from where the copy is then (unless another thread has drawn from it meanwhile).
+    """
+    bits = generator().bit_generator
+    first = bits.state if state is None else state
+    copy: Any = type(bits)()
+    copy.state = first
+    token = _own.set(np.random.Generator(copy))
+    try:
+        yield first
+    finally:
+        _own.reset(token)
+        if state is None and bits.state == first:
+            bits.state = copy.state
 
 
 def keep_mask(x: Any, p: float) -> Any:
