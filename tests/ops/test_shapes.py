@@ -328,8 +328,8 @@ def test_atleast_of_several():
     assert (a.shape, b.shape) == ((1, 2), (1, 1))
 
 
-# One helper reads the arguments of all functions. Where some had their own, a list of Tensors was an
-# error there, as if it had left the graph.
+# One helper reads the arguments of all functions. Some had their own, and there a list of Tensors
+# was an error, as if it had left the graph.
 @pytest.mark.parametrize(
     ("f", "expected"),
     [
