@@ -328,6 +328,27 @@ def test_atleast_of_several():
     assert (a.shape, b.shape) == ((1, 2), (1, 1))
 
 
+# One helper reads the arguments of all functions. Some had their own, and there a list of Tensors
+# was an error, as if it had left the graph.
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda x: gn.average([x, 2 * x], weights=[1.0, 3.0]), 1.75),
+        (lambda x: gn.nansum([x, x]), 2.0),
+        (lambda x: gn.cumulative_sum([x, 2 * x]), 4.0),
+        (lambda x: gn.median([x, 2 * x]), 1.5),
+        (lambda x: gn.take([x, 2 * x], [1]), 2.0),
+        (lambda x: gn.index_add([x, x], 0, [1], [x]), 3.0),
+        (lambda x: gn.linalg.inner([x, x], [1.0, 2.0]), 3.0),
+        (lambda x: gn.float_power([x, x], 2), 8.0),
+    ],
+)
+def test_lists_of_tensors_stay_in_the_graph(f, expected):
+    x = gn.Tensor(2.0, requires_grad=True)
+    gn.sum(f(x)).backward()
+    assert x.grad == expected
+
+
 def test_lists_of_tensors():
     a, b = gn.Tensor(1.0, requires_grad=True), gn.Tensor(2.0, requires_grad=True)
     y = gn.diag([a, b])
