@@ -1,6 +1,7 @@
 """Kinks, ties and the edges of domains: the values are PyTorch's, or are said here."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -114,9 +115,10 @@ def test_clip_by_numbers(low, high, torch):
 
 
 def test_clip_by_tensors_on_and_beyond_the_bounds_and_crossed(torch):
-    x = [-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, 5.0, -5.0]
-    low = [-1.0, -1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
-    high = [1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0]
+    # The last three: between bounds that are equal, which PyTorch gives to neither from below.
+    x = [-2.0, -1.0, 0.0, 1.0, 2.0, 0.0, 5.0, -5.0, 0.0, 1.0, 2.0]
+    low = [-1.0, -1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    high = [1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
     same_as_torch(torch, ops.clip, torch.clamp, x, low, high)
     same_as_torch(torch, lambda x, m: ops.clip(x, m), lambda x, m: torch.clamp(x, m), x, low)
     same_as_torch(
@@ -429,3 +431,32 @@ def test_seed_repeats_to_the_bit():
         np.testing.assert_array_equal(a, b)
     gn.manual_seed(8)
     assert (gn.nn.Linear(3, 2).weight.data != first[0]).all()
+
+
+def test_the_sign_of_a_complex_0_has_the_gradient_0():
+    z = gn.Tensor([0j, 1.0 + 0j, 3.0 + 4.0j], requires_grad=True)
+    ops.sign(z).backward(np.array([1.0, 1j, 1.0]))
+    np.testing.assert_allclose(z.grad, [0.0, 1j, 0.128 - 0.096j])
+
+
+def test_var_and_std_of_complex_numbers_as_pytorch(torch):
+    z = np.array([1.0 + 2.0j, -3.0j, 0.5 - 1.0j])
+    for ours, peer in ((ops.var, torch.var), (ops.std, torch.std)):
+        leaf = gn.Tensor(z, requires_grad=True)
+        y = ours(leaf)
+        y.backward()
+        t = torch.tensor(z, requires_grad=True)
+        expected = peer(t, correction=0)
+        expected.backward()
+        np.testing.assert_allclose(y.data, expected.item())
+        np.testing.assert_allclose(leaf.grad, t.grad.numpy())
+
+
+def test_std_of_equal_elements_is_flat_to_the_second_order_and_of_no_freedom_not_a_number():
+    x = np.array([2.0, 2.0, 2.0])
+    np.testing.assert_array_equal(gn.grad(ops.std)(x), 0.0)
+    np.testing.assert_array_equal(gn.hvp(ops.std, (x,), (np.ones(3),)), 0.0)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy's of degrees of freedom
+        for f in (ops.var, ops.std):
+            assert np.isnan(gn.grad(lambda x, f=f: f(x, correction=3))(np.arange(3.0))).all()

@@ -239,3 +239,9 @@ def test_an_order_has_no_derivative():
 def test_scipy_says_no_to_more_precision():
     with pytest.raises(TypeError, match=r"^erfc: "):
         gn.erfc(np.longdouble([1.0]))
+
+
+def test_nan_to_num_of_complex_numbers_cuts_each_part_on_its_own():
+    z = gn.Tensor([complex(np.nan, 1.0), complex(2.0, np.inf), 1.0 + 1.0j], requires_grad=True)
+    gn.nan_to_num(z).backward(np.array([1.0 + 2.0j] * 3))
+    assert z.grad.tolist() == [2.0j, 1.0 + 0j, 1.0 + 2.0j]

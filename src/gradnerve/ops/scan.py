@@ -67,8 +67,6 @@ def _(ct, y, x, axis):
         factors, axis = reshape(x, y.shape), 0
     else:
         factors, axis = x, axis % len(x.shape)
-    if y.shape[axis] == 0:
-        return zeros_like(x)
     # What follows xᵢ sees it as ȳᵢ + xᵢ₊₁ · (what follows xᵢ₊₁), times the product of those before.
     after = recurrence(part(factors, axis, 1, None), of_floats(ct), axis)
     before = concat([ones_like(part(y, axis, 0, 1)), part(y, axis, 0, -1)], axis)
@@ -220,8 +218,9 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
             ends.append(end if end.shape else broadcast_to(end, shape))
         else:
             ends.append(None)
-    if joined := [end for end in (ends[0], x, ends[1]) if end is not None]:
-        x = concat(joined, axis) if len(joined) > 1 else x
+    joined = [array for array in (ends[0], x, ends[1]) if array is not None]
+    if len(joined) > 1:
+        x = concat(joined, axis)
     for _ in range(n):
         later, earlier = part(x, axis, 1, None), part(x, axis, 0, -1)
         x = not_equal(later, earlier) if x.dtype == bool else later - earlier
