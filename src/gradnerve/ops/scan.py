@@ -156,7 +156,7 @@ def cumulative_sum(
     y = cumsum(x, axis, dtype)
     if not include_initial:
         return y
-    return concat([zeros_like(sum(y, axis, True)), y], axis)
+    return concat([zeros_like(sum(y, axis, True, dtype=y.dtype)), y], axis)
 
 
 def cumulative_prod(
@@ -176,7 +176,7 @@ def cumulative_prod(
     y = cumprod(x, axis, dtype)
     if not include_initial:
         return y
-    return concat([ones_like(sum(y, axis, True)), y], axis)
+    return concat([ones_like(sum(y, axis, True, dtype=y.dtype)), y], axis)
 
 
 def _one_axis(name: str, x: Any, axis: int | None) -> int:
