@@ -86,7 +86,7 @@ def _(ct, y, x2):
 def pow(x1, x2):
     """Power, x1 to the x2. The gradient of x1⁰ is 0, at x1 = 0 too, and so is that of 0ˣ² by x2."""
     y = x1**x2
-    if type(x2) is int or getattr(x2, "ndim", 0) or x2 != 0.5 or is_complex(y):
+    if type(x2) is int or getattr(x2, "ndim", None) or x2 != 0.5 or is_complex(y):
         return y
     # NumPy takes √ for a power of ½: but √-0 is -0, and √-∞ is not a number.
     library = array_library(y)
