@@ -792,3 +792,10 @@ def test_gaussian_process_likelihood_two_ways():
     a, b = gradients(by_cholesky, np.array(-1.0)), gradients(by_solve, np.array(-1.0))
     np.testing.assert_allclose(a[0], b[0])
     np.testing.assert_allclose(a[1], b[1])
+
+
+def test_trace_keeps_a_small_dtype_that_was_asked_for():
+    x = gn.ones((2, 2), dtype="int8")
+    assert gn.linalg.trace(x, dtype=gn.int8).dtype == "int8"
+    assert gn.linalg.trace(x, dtype=gn.float32).dtype == "float32"
+    assert gn.linalg.trace(x).dtype == "int64"

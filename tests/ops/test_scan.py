@@ -208,3 +208,15 @@ def test_trapezoid(rng):
     assert gn.gradcheck(gn.trapezoid, (y, x), order=2)
     assert gn.gradcheck(lambda y, x: gn.trapezoid(y, x, axis=0), (y, places), order=2)
     assert gn.gradcheck(lambda y, dx: gn.trapezoid(y, dx=dx), (y, np.array(0.3)), order=2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "int32", "float32"])
+@pytest.mark.parametrize("name", ["cumulative_sum", "cumulative_prod"])
+def test_the_initial_value_has_the_dtype_that_was_asked_for(name, dtype):
+    """Small integers are summed as int64 only where no dtype is named."""
+    f = getattr(gn, name)
+    x = gn.asarray([1, 2, 3], dtype="int8")
+    y = f(x, dtype=dtype, include_initial=True)
+    assert y.dtype == f(x, dtype=dtype).dtype == dtype
+    assert y.tolist() == ([0, 1, 3, 6] if name == "cumulative_sum" else [1, 1, 2, 6])
+    assert f(x, include_initial=True).dtype == "int64"

@@ -26,7 +26,6 @@ from gradnerve.ops.elementwise import abs, conj, imag, real, sign, where, zeros_
 from gradnerve.ops.reduce import axes_of, max, min, prod, sum, unreduced
 from gradnerve.ops.shape import (
     as_tensor_or_array,
-    astype,
     concat,
     expand_dims,
     matrix_transpose,
@@ -374,8 +373,7 @@ def trace(x: Any, offset: int = 0, dtype: Any = None) -> Any:
     >>> gn.linalg.trace(gn.Tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor(5., dtype=float64)
     """
-    x = matrix_diagonal(x, offset)
-    return sum(x if dtype is None else astype(x, dtype), -1)
+    return sum(matrix_diagonal(x, offset), -1, dtype=dtype)
 
 
 # --- Solving --------------------------------------------------------------------------------------

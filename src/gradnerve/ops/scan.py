@@ -162,7 +162,7 @@ def cumulative_sum(
     y = cumsum(x, axis, dtype)
     if not include_initial:
         return y
-    return concat([zeros_like(sum(y, axis, True)), y], axis)
+    return concat([zeros_like(sum(y, axis, True, dtype=y.dtype)), y], axis)
 
 
 def cumulative_prod(
@@ -182,7 +182,7 @@ def cumulative_prod(
     y = cumprod(x, axis, dtype)
     if not include_initial:
         return y
-    return concat([ones_like(sum(y, axis, True)), y], axis)
+    return concat([ones_like(sum(y, axis, True, dtype=y.dtype)), y], axis)
 
 
 def _one_axis(name: str, x: Any, axis: int | None) -> int:
