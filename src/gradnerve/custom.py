@@ -13,7 +13,7 @@ from gradnerve.graph import operator
 from gradnerve.ops import together, zeros_like
 from gradnerve.ops.random import generator
 from gradnerve.tensor import Tensor
-from gradnerve.transforms import fresh, recording, tree
+from gradnerve.transforms import check_function, fresh, recording, tree
 
 # --- A rule by the user, for a function of several operators --------------------------------------
 
@@ -36,6 +36,7 @@ def custom_vjp(f: Callable[..., Any]) -> Any:
     >>> print(gn.grad(lambda x: straight_through(x) ** 2)(2.6))
     6.0
     """
+    check_function("custom_vjp", f)
     name = getattr(f, "__name__", type(f).__name__)
     given: list[Callable[..., Any]] = []
 
@@ -131,6 +132,8 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     >>> bool(x.grad == y.grad)
     True
     """
+
+    check_function("checkpoint", f)
 
     @functools.wraps(f, updated=())
     def call(*args: Any, **options: Any) -> Any:
