@@ -85,7 +85,8 @@ SHAPES = [
     ),
     (
         lambda: gn.reshape(ones(2, 3, name="h"), (4,)),
-        "reshape: cannot reshape array of size 6 into shape (4,)\n"
+        "reshape: 6 elements, in shape (2, 3), do not fill shape (4,), which has 4. One length "
+        "may be -1, to be found.\n"
         "  x: float64 of shape (2, 3), named 'h'",
     ),
     (
@@ -443,3 +444,78 @@ def test_a_state_dict_of_another_network():
         says(ValueError, lambda: model.load_state_dict({"weight": np.ones(3), "bias": np.ones(2)}))
         == "the state dict does not fit this module: 'weight' is (3,) where the module has (2, 2)"
     )
+
+
+# --- Names, functions, trees ----------------------------------------------------------------------
+
+X = np.array([1.0, 2.0])
+MISUSES = [
+    (lambda: gn.concatenate([X]), AttributeError, "it is called gn.concat"),
+    (lambda: gn.sigmiod(X), AttributeError, "Did you mean 'sigmoid'?"),
+    (lambda: gn.grad(gn.Tensor(2.0)), TypeError, "gn.grad takes a function, got a Tensor. Of a"),
+    (lambda: gn.hessian(3.0), TypeError, "gn.hessian takes a function, got a float. Write"),
+    (lambda: gn.checkpoint(3.0), TypeError, "gn.checkpoint takes a function, got a float"),
+    (lambda: gn.custom_vjp(3.0), TypeError, "gn.custom_vjp takes a function, got a float"),
+    (lambda: gn.grad(sum, argnums=None), TypeError, "counted from 0: a number or a tuple"),
+    (lambda: gn.grad(sum, argnums=1.0), TypeError, "a tuple of numbers, not 1.0"),
+    (lambda: gn.grad(gn.sum, argnums=1)(X), TypeError, "with 1 argument by position, number 0"),
+    (lambda: gn.grad(gn.sum)(x=X), TypeError, "not by keyword ones"),
+    (lambda: gn.grad(lambda x: x > 0)(1.0), TypeError, "true or false has no derivative"),
+    (
+        lambda: gn.grad(lambda p: p["a"])({"a": 1.0, "b": [X, 3]}),
+        TypeError,
+        "argument['b'][1]: cannot differentiate by an argument of int64",
+    ),
+    (lambda: gn.hvp(gn.sum, X, X), TypeError, "For one argument write gn.hvp(f, (x,), (v,))."),
+    (
+        lambda: gn.hvp(gn.sum, (X,), (np.ones(3),)),
+        ValueError,
+        "a tangent of shape (3,) for a primal of shape (2,)",
+    ),
+    (lambda: gn.linalg.matrix_power(ones(2, 2), 0.5), TypeError, "n has to be an integer, not 0.5"),
+    (
+        lambda: ones(2, 3).reshape(4, 2),
+        ValueError,
+        "6 elements, in shape (2, 3), do not fill shape",
+    ),
+    (lambda: ones(2, 3).reshape(4, -1), ValueError, "4 divides them into no whole number of parts"),
+    (lambda: ones(2, 3).reshape(-1, -1), ValueError, "at most one length may be -1"),
+    (
+        lambda: gn.broadcast_to(ones(2, 3), (3, 3)),
+        ValueError,
+        "shape (2, 3) does not stretch to (3, 3): axis -2 is 2, and only an axis of length 1",
+    ),
+    (lambda: gn.broadcast_to(ones(2, 3), (3,)), ValueError, "it has more axes"),
+    (
+        lambda: np.concatenate([ones(2, 3), ones(3)]),
+        ValueError,
+        "array 0 has shape (2, 3) and array 1 has (3,): all need as many axes",
+    ),
+    (
+        lambda: gn.concat([ones(2, 3), ones(2, 3), ones(2, 4)]),
+        ValueError,
+        "array 2 has (2, 4): they may differ along axis 0 alone",
+    ),
+    (lambda: ones(2) & True, TypeError, "is not defined for float64 (x1), bool (x2). Bits are"),
+    (lambda: gn.sin("a"), TypeError, "sin is not defined for str (x): it takes numbers"),
+    (lambda: np.array([ones(2), ones(2)]), RuntimeError, "np.stack([...]) instead of np.array"),
+]
+
+
+@pytest.mark.parametrize(("f", "kind", "text"), MISUSES)
+def test_misuses(f, kind, text):
+    assert text in says(kind, f)
+
+
+def test_names_of_other_libraries_lead_to_names_of_ours():
+    for name, ours in errors.OTHER_FUNCTIONS.items():
+        assert ours in dir(gn), ours
+        assert name not in dir(gn), name
+
+
+def test_what_is_offered_is_for_users():
+    offered = dir(gn)
+    assert {"Tensor", "grad", "linalg", "fft", "nn", "sum", "float64", "pi"} <= {*offered}
+    # Modules that gradnerve is made of, and operators that are only another's adjoint.
+    assert not {"sys", "shape", "index", "graph", "together", "Window", "identity"} & {*offered}
+    assert all(hasattr(gn, name) for name in offered)

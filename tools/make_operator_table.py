@@ -5,6 +5,7 @@ python tools/make_operator_table.py
 
 import inspect
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,13 @@ def other_name(names, name, exists):
 
 def formula(op):
     """The rules, each once, as GitHub renders mathematics."""
-    return " ".join(f"${line}$" for line in dict.fromkeys(op.formulas.values())).replace(
-        "|", r"\vert "
-    )
+    # Between plain dollars Markdown would take the backslash from `\,` and `\;`, and in a table a
+    # bar ends the cell. GitHub does not allow the macro \operatorname.
+    lines = [
+        re.sub(r"\\operatorname\{([^{}]*)\}", r"\\mathop{\\mathrm{\1}}", line)
+        for line in dict.fromkeys(op.formulas.values())
+    ]
+    return " ".join(f"$`{line}`$" for line in lines).replace("|", r"\vert ")
 
 
 def page():
@@ -77,7 +82,7 @@ def page():
     parts = [
         "# Operators",
         "Written by `python tools/make_operator_table.py` from the registry. In a formula "
-        "$\\bar x$ is the cotangent of $x$, and $y$ the output. Every rule is itself made of "
+        "$`\\bar x`$ is the cotangent of $`x`$, and $`y`$ the output. Every rule is itself made of "
         "operators, so every operator with a formula can be differentiated to any order. The notes "
         "say what happens at kinks, ties and edges.",
     ]

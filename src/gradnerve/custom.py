@@ -15,7 +15,7 @@ from gradnerve.ops import identity, zeros_like
 from gradnerve.ops.random import own_generator
 from gradnerve.ops.shape import as_tensor_or_array
 from gradnerve.tensor import Tensor
-from gradnerve.transforms import fresh, paths, recording, tree, walk_back
+from gradnerve.transforms import check_function, fresh, paths, recording, tree, walk_back
 
 # --- A rule by the user, for a function of several operators --------------------------------------
 
@@ -38,6 +38,7 @@ def custom_vjp(f: Callable[..., Any]) -> Any:
     >>> print(gn.grad(lambda x: straight_through(x) ** 2)(2.6))
     6.0
     """
+    check_function("custom_vjp", f)
     name = getattr(f, "__name__", type(f).__name__)
     given: list[Callable[..., Any]] = []
 
@@ -134,6 +135,8 @@ def checkpoint(f: Callable[..., Any]) -> Any:
     >>> bool(x.grad == y.grad)
     True
     """
+
+    check_function("checkpoint", f)
 
     @functools.wraps(f, updated=())
     def call(*args: Any, **options: Any) -> Any:

@@ -79,6 +79,29 @@ OTHER_NAMES = {"dim": "axis", "keepdim": "keepdims", "dims": "axis", "unbiased":
 OTHER_NAMES |= {"ddof": "correction", "axes": "axis", "input": "x", "other": "x2"}
 
 
+# The same for functions: the names of NumPy and PyTorch that the standard has replaced.
+OTHER_FUNCTIONS = {
+    "absolute": "abs", "amax": "max", "amin": "min", "arccos": "acos",
+    "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2",
+    "arctanh": "atanh", "array": "asarray", "as_tensor": "asarray", "cat": "concat",
+    "clone": "copy", "concatenate": "concat", "conjugate": "conj", "from_numpy": "asarray",
+    "invert": "bitwise_invert", "left_shift": "bitwise_left_shift", "mod": "remainder",
+    "permute": "permute_dims", "power": "pow", "repeat_interleave": "repeat",
+    "right_shift": "bitwise_right_shift", "rint": "round", "transpose": "permute_dims",
+    "true_divide": "divide", "unbind": "unstack", "unique": "unique_values",
+    "unsqueeze": "expand_dims",
+}  # fmt: skip
+
+
+def no_such_name(name: str, known: Iterable[str]) -> str:
+    message = f"module 'gradnerve' has no attribute {name!r}."
+    if other := OTHER_FUNCTIONS.get(name):
+        return message + f" Here it is called gn.{other}, as in the Array API standard."
+    if name in ("rand", "randn", "normal", "uniform"):
+        return message + " Draw with NumPy: gn.Tensor(np.random.default_rng().normal(size=3))."
+    return message + nearest(name, known)
+
+
 def bad_arguments(
     name: str, names: Sequence[str], args: Sequence[Any], options: dict[str, Any]
 ) -> str:
@@ -117,6 +140,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
             message = _matmul(shapes, args)
         elif not _broadcastable(*shapes):
             message = _broadcast(name, names, shapes, args)
+    if message is None and isinstance(error, TypeError) and "ufunc" in str(error):
+        message = _ufunc_types(name, names, args)
     if message is None:
         message = f"{name}: {error}" + "".join(
             f"\n  {n}: {describe(a)}"
@@ -131,6 +156,18 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
+
+
+def _ufunc_types(name: str, names: Sequence[str], args: Sequence[Any]) -> str:
+    kinds = [str(arg.dtype) if hasattr(arg, "dtype") else type(arg).__name__ for arg in args]
+    message = f"{name} is not defined for " + ", ".join(
+        f"{kind} ({_named(arg, n)})" for n, arg, kind in zip(names, args, kinds, strict=False)
+    )
+    if name.startswith("bitwise_"):
+        return message + (
+            ". Bits are those of integers and booleans: for conditions write (x > 0) & (y > 0)."
+        )
+    return message + ": it takes numbers, arrays of numbers, and Tensors."
 
 
 def no_axis(axis: int, ndim: int | None) -> str:
@@ -173,6 +210,55 @@ def _broadcast(name: str, names: Sequence[str], shapes: list, args: Sequence[Any
     elif len(a) == 1 and a[0] == b[0]:
         message += f" Did you mean {first}[:, None]?"
     return message
+
+
+def reshape_size(got: tuple[int, ...], wanted: Sequence[int]) -> str:
+    wanted = tuple(wanted)
+    message = f"{math.prod(got)} elements, in shape {got}, do not fill shape {wanted}"
+    if (unknown := wanted.count(-1)) > 1:
+        return message + ": at most one length may be -1, to be found"
+    if unknown:
+        known = math.prod(n for n in wanted if n != -1)
+        return message + f": {known} divides them into no whole number of parts"
+    return message + f", which has {math.prod(wanted)}. One length may be -1, to be found."
+
+
+def broadcast_target(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    message = f"shape {got} does not stretch to {wanted}: "
+    if len(got) > len(wanted):
+        return message + "it has more axes; sum over some, or index them away"
+    axis = next(
+        -1 - i
+        for i, (n, m) in enumerate(zip(got[::-1], wanted[::-1], strict=False))
+        if n not in (1, m)
+    )
+    return message + (
+        f"axis {axis} is {got[axis]}, and only an axis of length 1 can become {wanted[axis]}"
+    )
+
+
+def concat_shapes(shapes: Sequence[tuple[int, ...]], axis: int) -> str:
+    first = shapes[0]
+    n, other = next(
+        (n, s)
+        for n, s in enumerate(shapes)
+        if len(s) != len(first)
+        or (
+            any(a != b for a, b in zip(s, first, strict=True))
+            and any(
+                a != b
+                for i, (a, b) in enumerate(zip(s, first, strict=True))
+                if i != axis % len(first)
+            )
+        )
+    )
+    message = f"array 0 has shape {first} and array {n} has {other}: "
+    if len(other) != len(first):
+        return message + (
+            "all need as many axes. A new axis is made by x[None], or x[:, None]; stack joins "
+            "along a new one."
+        )
+    return message + f"they may differ along axis {axis} alone, along which they are joined"
 
 
 def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
@@ -353,6 +439,13 @@ def not_differentiable(value: Any) -> str:
     )
 
 
+def at_path(path: Sequence[Any], error: Exception) -> str:
+    """An error about a part of a tree, with the keys that lead to it from the argument."""
+    if len(path) < 2:  # the argument itself
+        return str(error)
+    return "argument" + "".join(f"[{key!r}]" for key in path[1:]) + f": {error}"
+
+
 def not_an_output(value: Any) -> str:
     return f"the function returned {type(value).__name__}, not arrays or Tensors, or a tree of them"
 
@@ -361,7 +454,9 @@ def not_one_number(out: Any) -> str:
     if hasattr(out, "dtype"):
         what = f"{out.dtype} of shape {tuple(out.shape)}"
         hint = " Take .sum() or .mean(); for all derivatives use gn.jacobian."
-        if out.size == 1:
+        if out.dtype == bool:
+            hint = " What is true or false has no derivative; return a number."
+        elif out.size == 1:
             hint = " Take what is to be made small, such as gn.abs(z) or gn.real(z)."
     else:
         what = f"a {type(out).__name__}"
@@ -376,7 +471,49 @@ def other_shape(what: str, got: Any, of: str, expected: Any) -> str:
 
 
 def no_such_argument(n: int, count: int) -> str:
-    return f"argnums has {n}, but the function was called with {count} arguments (by position)"
+    if count == 0:
+        return (
+            f"argnums has {n}, but the function was called without an argument by position: "
+            "transforms differentiate by those, not by keyword ones"
+        )
+    numbers = (
+        "1 argument by position, number 0"
+        if count == 1
+        else (f"{count} arguments by position, numbers 0 to {count - 1}")
+    )
+    return f"argnums has {n}, but the function was called with {numbers}"
+
+
+def bad_argnums(argnums: Any) -> str:
+    return (
+        f"argnums says by which arguments, counted from 0: a number or a tuple of numbers, not "
+        f"{argnums!r}"
+    )
+
+
+def not_a_function(transform: str, f: Any) -> str:
+    message = f"gn.{transform} takes a function, got a {type(f).__name__}."
+    if hasattr(f, "backward"):
+        return message + (
+            f" Of a value that is computed already, use value.backward() and .grad; or write "
+            f"gn.{transform}(lambda x: ...)."
+        )
+    return message + f" Write gn.{transform}(lambda x: ...)."
+
+
+def not_tuples(transform: str) -> str:
+    return (
+        f"{transform}: primals and tangents are tuples, with an entry for each argument of the "
+        f"function. For one argument write gn.{transform}(f, (x,), (v,))."
+    )
+
+
+def other_structure(what: str, got: Any, of: str, expected: Any) -> str:
+    got, expected = (str(s).removeprefix("PyTreeSpec(")[:-1] for s in (got, expected))
+    return (
+        f"the {what} is built as {got}, but the {of} as {expected} (* stands for an array): "
+        "give them the same tuples, lists and dicts"
+    )
 
 
 def too_large(shape: tuple[int, ...], dtype: Any, size: int, memory: int) -> str:
@@ -448,8 +585,9 @@ def not_an_array(data: Any) -> str:
 def attached(what: str) -> str:
     return (
         f"{what} would take this tensor out of the graph, and its gradient would be lost in "
-        "silence. If that is what you want, write t.detach() first; else use GradNerve's own "
-        "operators."
+        "silence. If that is what you want, write t.detach() first; else use NumPy's or "
+        "GradNerve's functions on the tensor itself, and for a list of tensors np.stack([...]) "
+        "instead of np.array([...])."
     )
 
 
@@ -537,6 +675,13 @@ def failed_matrix(complaint: str, index: tuple[int, ...]) -> str:
     """Which matrix of a batch it is that a LAPACK function refuses, and why."""
     where = ", ".join(map(str, index))
     return complaint.format(f"the matrix x[{where}]" if index else "the matrix")
+
+
+def matrix_exponent(n: Any) -> str:
+    return (
+        f"matrix_power: n has to be an integer, not {n!r}. Of a symmetric matrix any power is "
+        "(V * L**n) @ V.mT, with L, V = gn.linalg.eigh(x)."
+    )
 
 
 def not_a_matrix(shape: tuple[int, ...]) -> str:

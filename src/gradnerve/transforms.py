@@ -49,6 +49,9 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     12.0 12.0
     """
 
+    check_function("grad", f)
+    _positions(argnums)
+
     @functools.wraps(f, updated=())
     def gradient(*args: Any, **options: Any) -> Any:
         value, gradients = value_and_grad(f, argnums, has_aux)(*args, **options)
@@ -70,6 +73,7 @@ def value_and_grad(
     >>> print(value, gradient)
     5.0 [2. 4.]
     """
+    check_function("value_and_grad", f)
     positions = _positions(argnums)
 
     @functools.wraps(f, updated=())
@@ -104,6 +108,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback(np.array([1.0, 0.0]))
     (array([3., 0.]), array([1., 0.]))
     """
+    check_function("vjp", f)
     traced = _Traced(f, primals, has_aux)
 
     def pullback(cts: Any) -> Any:
@@ -127,8 +132,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> gn.jvp(gn.sin, (0.0,), (2.0,))
     (array(0.), array(2.))
     """
-    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
-        raise TypeError("jvp: primals and tangents are tuples, with an entry for each argument")
+    check_function("jvp", f)
+    _check_tuples("jvp", primals, tangents)
     traced = _Traced(f, tuple(primals))
     return traced.result(), traced.push_forward(tuple(tangents))
 
@@ -149,6 +154,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
     array([[2., 0.],
            [0., 4.]])
     """
+    check_function("jacobian", f)
     positions = _positions(argnums)
 
     @functools.wraps(f, updated=())
@@ -177,6 +183,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
     array([[4., 2.],
            [2., 0.]])
     """
+    check_function("hessian", f)
     return jacobian(grad(f, argnums), argnums)
 
 
@@ -192,9 +199,11 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     >>> gn.hvp(lambda x: x[0] ** 2 * x[1], (x,), (v,))
     array([4., 2.])
     """
-    primals = tuple(primals)
-    _, pullback = vjp(grad(f, tuple(range(len(primals)))), *primals)
-    products = pullback(tuple(tangents))
+    check_function("hvp", f)
+    _check_tuples("hvp", primals, tangents)
+    gradient = grad(f, tuple(range(len(primals))))
+    traced = _Traced(gradient, tuple(primals))
+    products = traced.pull_back(traced.flat_cotangents(tuple(tangents), "tangent", "primal"))
     return products[0] if len(primals) == 1 else products
 
 
@@ -266,7 +275,13 @@ class _Traced:
         self.since = next(graph.numbers)  # whatever has a higher number is older
         outer = graph.recording.get()
         leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
-        self.inputs = [_Input(leaf, outer) for leaf in leaves]
+        self.inputs = []
+        for n, leaf in enumerate(leaves):
+            try:
+                self.inputs.append(_Input(leaf, outer))
+            except TypeError as error:
+                path = tree().tree_paths(primals, is_leaf=_is_module)[n]
+                raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
         with recording(True):
@@ -307,17 +322,12 @@ class _Traced:
             return leaf
         return Tensor(leaf.data) if self.as_tensors else leaf.data
 
-    def flat_cotangents(self, cts: Any) -> list[Any]:
-        """The cotangents of f's outputs, checked, in the walk's convention."""
+    def flat_cotangents(self, cts: Any, what: str = "cotangent", of: str = "output") -> list[Any]:
+        """The cotangents of f's outputs, checked; `what` and `of` are the user's words for them."""
         leaves, structure = tree().tree_flatten(cts)
         if structure != self.out_structure:
-            raise ValueError(
-                f"the cotangent has the structure {structure}, the output {self.out_structure}"
-            )
-        return [
-            _checked_like(ct, y, "cotangent", "output")
-            for ct, y in zip(leaves, self.arrays, strict=True)
-        ]
+            raise ValueError(errors.other_structure(what, structure, of, self.out_structure))
+        return [_checked_like(ct, y, what, of) for ct, y in zip(leaves, self.arrays, strict=True)]
 
     def pull_back(self, cts: Sequence[Any]) -> tuple[Any, ...]:
         """The cotangent of each primal, as the user sees it, from those of all outputs."""
@@ -349,9 +359,7 @@ class _Traced:
         """The derivative of the outputs along tangents of the primals."""
         flat, structure = tree().tree_flatten(tangents)
         if structure != self.structure:
-            raise ValueError(
-                f"the tangents have the structure {structure}, the primals {self.structure}"
-            )
+            raise ValueError(errors.other_structure("tangent", structure, "primal", self.structure))
         flat = [
             _checked_like(t, v.data, "tangent", "primal")
             for t, v in zip(flat, self.variables, strict=True)
@@ -516,6 +524,11 @@ def _output_array(y: Any) -> Any:
     return array
 
 
+def _check_tuples(transform: str, primals: Any, tangents: Any) -> None:
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError(errors.not_tuples(transform))
+
+
 def _check_scalar(outputs: list[Any], out: Any) -> None:
     """`grad` is for functions with one real number."""
     if len(outputs) != 1 or isinstance(out, (tuple, list, dict)):
@@ -573,10 +586,16 @@ def _check_size(y: Any, x: Any) -> None:
 
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    positions = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
     if not all(isinstance(n, int) for n in positions):
-        raise TypeError(f"argnums is a number or a tuple of numbers, not {argnums!r}")
-    return positions
+        raise TypeError(errors.bad_argnums(argnums))
+    return tuple(positions)
+
+
+def check_function(transform: str, f: Any) -> None:
+    """A transform is of a function, not of what a function returned."""
+    if not callable(f):
+        raise TypeError(errors.not_a_function(transform, f))
 
 
 def _chosen(args: tuple[Any, ...], positions: tuple[int, ...]) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -312,8 +313,8 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
 def matrix_power(x: Any, n: int) -> Any:
     """A square matrix multiplied n times with itself; for n < 0 its inverse -n times.
 
-    By repeated squaring. Raises numpy.linalg.LinAlgError where x is not square, or singular and n
-    negative.
+    By repeated squaring. Raises TypeError where n is not an integer, numpy.linalg.LinAlgError where
+    x is not square, or singular and n negative.
 
     >>> import gradnerve as gn
     >>> gn.linalg.matrix_power(gn.Tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
@@ -322,6 +323,10 @@ def matrix_power(x: Any, n: int) -> Any:
     """
     x = as_tensor_or_array(x)
     check_square(x, "matrix_power: ")
+    try:
+        n = index(n)
+    except TypeError:
+        raise TypeError(errors.matrix_exponent(n)) from None
     if n < 0:
         x, n = inv(x), -n
     if n == 0:  # constant, but a part of the graph: with gradient 0

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import AxisError
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, is_complex, is_floating, kernels
@@ -28,9 +29,14 @@ def reshape(x, shape, copy=None):
     `copy`: always (True), never (False: an error where it would take one), or if need be (None).
     """
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if copy is None:
-        return array_library(x).reshape(x, shape)
-    return array_library(x).reshape(x, shape, copy=copy)
+    try:
+        if copy is None:
+            return array_library(x).reshape(x, shape)
+        return array_library(x).reshape(x, shape, copy=copy)
+    except ValueError:
+        if copy is not False or (-1 not in shape and math.prod(shape) != math.prod(x.shape)):
+            raise ValueError(errors.reshape_size(x.shape, shape)) from None
+        raise  # the shape fits, but not without a copy
 
 
 @reshape.rule("x", r"\bar x = \operatorname{reshape} \bar y")
@@ -86,7 +92,11 @@ def _(ct, x):
 @operator
 def broadcast_to(x, shape):
     """x repeated along new axes and along those of length 1, up to `shape`."""
-    return array_library(x).broadcast_to(x, shape)
+    try:
+        return array_library(x).broadcast_to(x, shape)
+    except ValueError:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        raise ValueError(errors.broadcast_target(x.shape, shape)) from None
 
 
 @broadcast_to.rule("x", r"\bar x = \textstyle\sum \bar y\;\text{over the stretched axes}")
@@ -97,7 +107,12 @@ def _(ct):
 @operator
 def _concat(axis, *arrays):
     """Arrays joined along an axis (None: flattened first)."""
-    return array_library(*arrays).concat(arrays, axis=axis)
+    try:
+        return array_library(*arrays).concat(arrays, axis=axis)
+    except AxisError:
+        raise
+    except ValueError:
+        raise ValueError(errors.concat_shapes([x.shape for x in arrays], axis)) from None
 
 
 @_concat.rule("arrays", r"\bar x_k = \text{the part of}\;\bar y\;\text{that came from}\;x_k")
