@@ -125,7 +125,7 @@ def test_whole_numbers_to_a_negative_power():
 
 @pytest.mark.parametrize("name", ["hypot", "logaddexp", "atan2", "copysign", "nextafter"])
 def test_not_for_complex_numbers(name):
-    with pytest.raises(TypeError, match=f"^{name}: "):
+    with pytest.raises(TypeError, match=f"^{name} is not defined for complex"):
         getattr(gn, name)(gn.Tensor([1j]), 1.0)
 
 
@@ -212,7 +212,7 @@ def test_shifts():
     x = gn.Tensor([1, 2, -4])
     assert gn.bitwise_left_shift(x, 2).data.tolist() == [4, 8, -16]
     assert gn.bitwise_right_shift(x, gn.Tensor([0, 1, 1])).data.tolist() == [1, 1, -2]
-    with pytest.raises(TypeError, match=r"^bitwise_left_shift: "):
+    with pytest.raises(TypeError, match=r"^bitwise_left_shift is not defined for float64"):
         gn.bitwise_left_shift(gn.Tensor([1.0]), 1)
 
 
