@@ -161,8 +161,10 @@ class _Segment:
         self.is_input = [isinstance(x, Tensor) and x.requires_grad for x in given]
         own = [x for x, kept in zip(given, self.is_input, strict=True) if kept]
         self.constants = [None if kept else x for x, kept in zip(given, self.is_input, strict=True)]
+        since = next(graph.numbers)
         with own_generator() as self.random:
-            out, roots, _, older = self.trace(own)
+            out, roots, variables = self.trace(own)
+        _, older = paths(roots, variables, since)
         self.out = out
         self.closed_over = sorted(older, key=lambda t: -t._number)
         self.inputs = [*own, *self.closed_over] if roots else []
@@ -175,9 +177,8 @@ class _Segment:
         if roots:
             self.out = None  # its graph is what we want to be rid of
 
-    def trace(self, own: Sequence[Any]) -> tuple[Any, list[Tensor], list[Tensor], list[Tensor]]:
-        """f on fresh Tensors: its result, the attached parts, those Tensors, what is older."""
-        since = next(graph.numbers)
+    def trace(self, own: Sequence[Any]) -> tuple[Any, list[Tensor], list[Tensor]]:
+        """f on fresh Tensors: its result, the attached parts of it, and those Tensors."""
         variables = [fresh(x, isinstance(x, Tensor) and x.requires_grad) for x in own]
         with recording(True):  # f may write to its arguments: those are not the variables
             rest = iter([identity(variable) for variable in variables])
@@ -189,8 +190,7 @@ class _Segment:
             out = self.f(*args, **options)
         leaves = tree().tree_leaves(out)
         roots = [y for y in leaves if isinstance(y, Tensor) and y.requires_grad]
-        _, older = paths(roots, variables, since)
-        return out, roots, variables, older
+        return out, roots, variables
 
     def forward(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """The outputs; those of the first time are at hand."""
@@ -198,7 +198,7 @@ class _Segment:
             first, self.first = self.first, None
             return first
         with own_generator(self.random):
-            _, roots, _, _ = self.trace(inputs[: sum(self.is_input)])
+            _, roots, _ = self.trace(inputs[: sum(self.is_input)])
         return tuple(y.data for y in roots)
 
     def backward(
@@ -207,7 +207,7 @@ class _Segment:
         """Compute again, and walk back. RuntimeError where f gives something else than it did."""
         as_tensors = any(isinstance(x, Tensor) for x in inputs)
         with own_generator(self.random):
-            _, roots, variables, _ = self.trace(inputs[: sum(self.is_input)])
+            _, roots, variables = self.trace(inputs[: sum(self.is_input)])
         self.check_again(roots, outputs)
         stops = [*variables, *self.closed_over]
         wanted, _ = paths(roots, stops, min(v._number for v in stops) + 1)

@@ -36,7 +36,7 @@ else:
 
 Array = Any  # an array of any supported library
 Record = tuple[Operator, tuple[Any, ...], Sequence[Any]]  # its arguments, and the arrays in them
-scalars = frozenset((bool, int, float))
+scalars = frozenset((bool, int, float))  # numbers that a forward takes as they are
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operators are recorded: a setting of the thread, or of the asyncio task."""
@@ -195,7 +195,7 @@ def recorded(result: Any, record: Record) -> Tensor:
 
 
 def _unrecorded(result: Any, op: Operator, args: tuple[Any, ...]) -> Tensor:
-    """The Tensor of an operator's result that is none."""
+    """The Tensor of an operator's result that is no part of the graph."""
     tensor = new(Tensor)
     tensor._data = result if type(result) in libraries else _arrays(result)
     tensor._grad = tensor.name = None

@@ -50,11 +50,11 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     """
 
     check_function("grad", f)
-    _positions(argnums)
+    both = value_and_grad(f, argnums, has_aux)
 
     @functools.wraps(f, updated=())
     def gradient(*args: Any, **options: Any) -> Any:
-        value, gradients = value_and_grad(f, argnums, has_aux)(*args, **options)
+        value, gradients = both(*args, **options)
         return (gradients, value[1]) if has_aux else gradients
 
     return gradient
@@ -272,7 +272,7 @@ class _Traced:
     """A function's result, computed on fresh Tensors in place of its primals."""
 
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool = False):
-        self.since = next(graph.numbers)  # whatever has a higher number is older
+        since = next(graph.numbers)  # whatever has a higher number is older
         outer = graph.recording.get()
         leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
         self.inputs = []
@@ -296,8 +296,8 @@ class _Traced:
             self.out, self.given_aux = self.out
         self.outputs, self.out_structure = tree().tree_flatten(self.out)
         self.arrays = [_output_array(y) for y in self.outputs]
-        self.roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
-        self.wanted, older = paths(self.roots, self.variables, self.since)
+        roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
+        self.wanted, older = paths(roots, self.variables, since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)

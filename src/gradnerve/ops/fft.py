@@ -24,7 +24,7 @@ from gradnerve.backends import array_library, is_complex
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import conj
 from gradnerve.ops.pad import pad
-from gradnerve.ops.shape import along, concat, roll
+from gradnerve.ops.shape import along, as_tensor_or_array, concat, roll
 from gradnerve.tensor import Tensor
 
 # The scale that a norm puts on a transform is the one that another norm puts on the inverse.
@@ -223,7 +223,7 @@ def _checked(
 
     `half`: x is half a spectrum along the last axis, so the length is not its own.
     """
-    x = np.asarray(x) if isinstance(x, (list, tuple, int, float, complex)) else x
+    x = as_tensor_or_array(x)
     ndim = len(x.shape)
     one = hasattr(axes, "__index__")
     if one:
@@ -231,10 +231,7 @@ def _checked(
     if axes is None:
         axes = range(ndim) if s is None else range(-len(s), 0)
     axes = [int(a) for a in axes]
-    if outside := [a for a in axes if not -ndim <= a < ndim]:
-        raise np.exceptions.AxisError(
-            f"{name}: axis {outside[0]} is out of bounds: x has shape {tuple(x.shape)}"
-        )
+    _check_axes(name, x, axes)
     axes = [a % ndim for a in axes]
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: axes {tuple(axes)} name an axis twice; transform it twice")
@@ -255,6 +252,14 @@ def _checked(
             f"(x has shape {tuple(x.shape)})"
         )
     return x, tuple(axes), tuple(lengths)
+
+
+def _check_axes(name: str, x: Any, axes: Sequence[int]) -> None:
+    ndim = len(x.shape)
+    if outside := [a for a in axes if not -ndim <= a < ndim]:
+        raise np.exceptions.AxisError(
+            f"{name}: axis {outside[0]} is out of bounds: x has shape {tuple(x.shape)}"
+        )
 
 
 def _norm(name: str, norm: str | None) -> str:
@@ -321,15 +326,12 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
 
 
 def _shifted(name: str, x: Any, axes: Any, shift: Any) -> Any:
-    x = np.asarray(x) if isinstance(x, (list, tuple, int, float, complex)) else x
+    x = as_tensor_or_array(x)
     ndim = len(x.shape)
     if axes is None:
         axes = tuple(range(ndim))
     axes = (axes,) if hasattr(axes, "__index__") else tuple(axes)
-    if outside := [a for a in axes if not -ndim <= a < ndim]:
-        raise np.exceptions.AxisError(
-            f"{name}: axis {outside[0]} is out of bounds: x has shape {tuple(x.shape)}"
-        )
+    _check_axes(name, x, axes)
     if not axes:
         return roll(x, 0)
     return roll(x, tuple(shift(x.shape[a]) for a in axes), axes)

@@ -124,9 +124,7 @@ def cummax(x: Any, axis: int) -> ValuesAndIndices:
     >>> print(values.data, indices.data)
     [1. 3. 3. 3.] [0 1 1 3]
     """
-    x = as_tensor_or_array(x)
-    indices = cumulative_argmax(x, axis_index(axis, x, "cummax"))
-    return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
+    return _running_extreme("cummax", cumulative_argmax, x, axis)
 
 
 def cummin(x: Any, axis: int) -> ValuesAndIndices:
@@ -140,8 +138,12 @@ def cummin(x: Any, axis: int) -> ValuesAndIndices:
     >>> print(values.data, indices.data)
     [3. 1. 1. 1.] [0 1 1 3]
     """
+    return _running_extreme("cummin", cumulative_argmin, x, axis)
+
+
+def _running_extreme(name: str, places: Any, x: Any, axis: int) -> ValuesAndIndices:
     x = as_tensor_or_array(x)
-    indices = cumulative_argmin(x, axis_index(axis, x, "cummin"))
+    indices = places(x, axis_index(axis, x, name))
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 
 
