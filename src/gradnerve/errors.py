@@ -977,6 +977,15 @@ def changed_in_place(
     )
 
 
+def changed_since(operator: str, name: str, value: Any, line: tuple[str, int]) -> str:
+    label = f" ({value.name!r})" if getattr(value, "name", None) else ""
+    return (
+        f"backward needs {name}{label} of `{operator}`, but {at(line)} has changed it in place "
+        "since: the gradient would be wrong. Change it after backward(), or make a new array: b = b "
+        "* 2, not b *= 2."
+    )
+
+
 def outer_broadcast(
     operator: str, a: tuple[int, ...], b: tuple[int, ...], line: tuple[str, int]
 ) -> str:

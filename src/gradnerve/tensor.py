@@ -473,6 +473,7 @@ class Tensor(ArrayMethods):
         value = value._data if isinstance(value, Tensor) else value
         try:
             self._data = kernels(self._data).write(self._data, key, value)
+            writing.changed([self._data], next(graph.numbers))
         except Exception as error:
             names = ("x", "key", "value")
             raise errors.explained(error, "setitem", names, (self, key, value)) from None
