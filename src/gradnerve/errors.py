@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from numpy.exceptions import AxisError
@@ -31,7 +32,7 @@ class NonFinite(FloatingPointError):
 
 
 class ChangedInPlace(RuntimeError):
-    """Debug mode found that a value saved for backward was changed in place."""
+    """A value saved for backward was changed in place."""
 
 
 class GradcheckError(AssertionError):
@@ -39,6 +40,9 @@ class GradcheckError(AssertionError):
 
 
 # --- Where the user is ----------------------------------------------------------------------------
+
+Place = tuple[CodeType, int, int]
+"""An instruction: its code, where in it, and the number of the line."""
 
 
 def user_line() -> tuple[str, int]:
@@ -53,6 +57,26 @@ def caller_writes_to_an_array() -> bool:
     """Whether the line that asked a Tensor for a number is at `a[...] = tensor`."""
     frame = sys._getframe(2)
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+
+
+def user_place() -> Place:
+    """The innermost instruction outside GradNerve."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti, frame.f_lineno
+
+
+def is_only_looked_at(place: Place) -> bool:
+    """Whether what a call at this place returns is just compared, or shown: nothing depends on it.
+
+    As in `while float(error) > tolerance:` and `print(float(loss))`.
+    """
+    code, last, _ = place
+    following = (step.opname for step in dis.get_instructions(code) if step.offset > last)
+    passing = ("LOAD", "PUSH", "PRECALL", "CALL", "CACHE", "KW_NAMES", "BUILD", "COPY", "NOP")
+    use = next((name for name in following if not name.startswith(passing)), "")
+    return use.startswith(("COMPARE", "CONTAINS", "FORMAT", "POP_TOP", "POP_JUMP", "TO_BOOL"))
 
 
 def at(line: tuple[str, int]) -> str:
@@ -977,12 +1001,27 @@ def changed_in_place(
     )
 
 
+def became_a_number(place: Place, tensor: Any, everything: bool) -> str:
+    label = f" ({tensor.name!r})" if getattr(tensor, "name", None) else ""
+    lost = (
+        "nothing that the function returns depends on its arguments in any other way, so its "
+        "gradient would be 0"
+        if everything
+        else "what is computed from that number is a constant to the gradient"
+    )
+    return (
+        f"{at((place[0].co_filename, place[2]))} makes a Python number of a traced tensor{label}: "
+        f"{lost}. Compute with the tensor: x * 2, not float(x) * 2; gn.sin(x), not math.sin(x). "
+        "Where a constant is meant, say so: float(gn.stop_gradient(x))."
+    )
+
+
 def changed_since(operator: str, name: str, value: Any, line: tuple[str, int]) -> str:
     label = f" ({value.name!r})" if getattr(value, "name", None) else ""
     return (
         f"backward needs {name}{label} of `{operator}`, but {at(line)} has changed it in place "
-        "since: the gradient would be wrong. Change it after backward(), or make a new array: b = b "
-        "* 2, not b *= 2."
+        "since: the gradient would be wrong. Change it after backward(), or make a new array: "
+        "b = b * 2, not b *= 2."
     )
 
 

@@ -41,6 +41,9 @@ scalars = frozenset((bool, int, float))  # numbers that a forward takes as they 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operators are recorded: a setting of the thread, or of the asyncio task."""
 
+readings: ContextVar[dict[Any, Any] | None] = ContextVar("readings", default=None)
+"""While a transform traces a function: what was read as a Python number there, and where."""
+
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 

@@ -223,16 +223,24 @@ class Tensor(ArrayMethods):
     # __array_ufunc__ and __array_function__ here.
 
     def item(self, *index: int) -> Any:
-        """The value of a tensor with one element, or of one at an index, as a Python number."""
-        if index:
-            return self._data.item(*index)
-        if self._data.size != 1:
+        """The value of a tensor with one element, or of one at an index, as a Python number.
+
+        No gradient flows through a number: a function that is being traced warns of it.
+        """
+        if not index and self._data.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
-        return self._data.item()
+        self._note_reading()
+        return self._data.item(*index)
 
     def tolist(self) -> Any:
-        """The value as nested Python lists."""
+        """The value as nested Python lists of numbers."""
+        self._note_reading()
         return self._data.tolist()
+
+    def _note_reading(self) -> None:
+        readings = graph.readings.get()
+        if readings is not None and self._requires_grad:
+            readings.setdefault(errors.user_place(), self)
 
     def __float__(self) -> float:
         # `array[i] = tensor` asks for a number, without a word of the array it will be lost in.
@@ -241,7 +249,7 @@ class Tensor(ArrayMethods):
         return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self.detach().item())
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -314,7 +322,7 @@ class Tensor(ArrayMethods):
         return f"Tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self.detach().item(), spec) if spec else repr(self)
 
     # --- Copies and files -------------------------------------------------------------------------
 

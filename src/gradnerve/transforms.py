@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import CellType, FunctionType, MethodType
@@ -284,7 +285,7 @@ class _Traced:
                 raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
-        with recording(True):
+        with recording(True), _noting_readings() as readings:
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
         # f may have written to its arguments: what they were is what we differentiate by.
@@ -298,9 +299,29 @@ class _Traced:
         self.arrays = [_output_array(y) for y in self.outputs]
         roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
         self.wanted, older = paths(roots, self.variables, since)
+        self.check_readings(readings, since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
+
+    def check_readings(self, readings: dict[errors.Place, Tensor], since: int) -> None:
+        """Say where f made a number of what depends on its primals: RuntimeError if no more does.
+
+        An outer function's readings are left to its own check.
+        """
+        outer = graph.readings.get()
+        own = {variable._number for variable in self.variables}
+        for place, tensor in readings.items():
+            wanted, _ = paths([tensor], self.variables, since)
+            if wanted == own and tensor._number not in own:
+                if outer is not None:
+                    outer.setdefault(place, tensor)
+            elif not errors.is_only_looked_at(place):
+                everything = self.wanted == own
+                message = errors.became_a_number(place, tensor, everything)
+                if everything:
+                    raise RuntimeError(message)
+                warnings.warn_explicit(message, UserWarning, place[0].co_filename, place[2])
 
     def result(self) -> Any:
         """What f returned, like its primals."""
@@ -621,6 +642,16 @@ def recording(value: bool) -> Iterator[None]:
         yield
     finally:
         graph.recording.reset(token)
+
+
+@contextmanager
+def _noting_readings() -> Iterator[dict[errors.Place, Tensor]]:
+    readings: dict[errors.Place, Tensor] = {}
+    token = graph.readings.set(readings)
+    try:
+        yield readings
+    finally:
+        graph.readings.reset(token)
 
 
 def tree() -> Any:
