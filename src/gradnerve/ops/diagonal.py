@@ -10,6 +10,10 @@ from gradnerve.backends import kernels
 from gradnerve.graph import operator
 from gradnerve.ops.shape import as_tensor_or_array, axis_index, reshape
 
+__all__ = [
+    "diag", "diag_embed", "diagflat", "diagonal", "sliding_window_view",
+]  # fmt: skip
+
 # --- Diagonals ------------------------------------------------------------------------------------
 
 

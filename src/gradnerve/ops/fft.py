@@ -27,6 +27,11 @@ from gradnerve.ops.pad import pad
 from gradnerve.ops.shape import along, as_tensor_or_array, concat, roll
 from gradnerve.tensor import Tensor
 
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
+    "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+]  # fmt: skip
+
 # The scale that a norm puts on a transform is the one that another norm puts on the inverse.
 OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -35,6 +35,13 @@ from gradnerve.ops.shape import (
     roll,
 )
 
+__all__ = [
+    "cholesky", "cond", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
+    "inner", "inv", "kron", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
+    "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensordot", "tensorinv", "tensorsolve", "trace", "vdot", "vecdot", "vector_norm",
+]  # fmt: skip
+
 # --- What several functions need ------------------------------------------------------------------
 
 

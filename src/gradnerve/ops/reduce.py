@@ -27,6 +27,12 @@ from gradnerve.ops.shape import (
     reshape,
 )
 
+__all__ = [
+    "all", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean",
+    "min", "nanmax", "nanmean", "nanmin", "nanstd", "nansum", "nanvar", "prod", "ptp", "std",
+    "sum", "var",
+]  # fmt: skip
+
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes that `axis` means, counted from 0."""

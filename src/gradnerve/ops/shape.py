@@ -21,6 +21,15 @@ from gradnerve.graph import Cut, operator
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
 
+__all__ = [
+    "append", "array_split", "astype", "atleast_1d", "atleast_2d", "atleast_3d", "block",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "chunk", "column_stack", "concat",
+    "copy", "delete", "dsplit", "dstack", "expand_dims", "flatten", "flip", "fliplr", "flipud",
+    "hsplit", "hstack", "insert", "matrix_transpose", "meshgrid", "moveaxis", "permute_dims",
+    "ravel", "repeat", "reshape", "roll", "rot90", "select", "split", "squeeze", "stack",
+    "swapaxes", "tile", "tril", "triu", "unstack", "vsplit", "vstack",
+]  # fmt: skip
+
 
 @operator
 def reshape(x, shape, copy=None):

@@ -16,6 +16,11 @@ from gradnerve.ops.scan import ValuesAndIndices
 from gradnerve.ops.shape import as_tensor_or_array, astype, axis_index, permute_dims, plain, reshape
 from gradnerve.tensor import Tensor
 
+__all__ = [
+    "argsort", "argtopk", "isin", "median", "nonzero", "percentile", "quantile", "searchsorted",
+    "sort", "topk", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+]  # fmt: skip
+
 
 @operator
 def sort(x, axis=-1, descending=False, stable=True):
