@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from operator import index
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -199,6 +200,22 @@ def no_axis(axis: int, ndim: int | None) -> str:
         return f"there is no axis {axis}: the array has no axes, it is a single number"
     axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
     return f"there is no axis {axis}: the array has {axes}"
+
+
+def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
+    """What is wrong with these axes of an array that has `ndim`, if anything is."""
+    for axis in axes:
+        try:
+            inside = -ndim <= index(axis) < ndim
+        except TypeError:
+            return TypeError(f"an axis is a whole number, not {axis!r}")
+        if not inside:
+            return AxisError(no_axis(axis, ndim))
+    counted = [index(axis) % ndim for axis in axes]
+    for i, axis in enumerate(counted):
+        if axis in counted[:i]:
+            return ValueError(f"axis {axis} is named twice in {tuple(axes)}")
+    return None
 
 
 def describe(arg: Any) -> str:

@@ -13,6 +13,11 @@ from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
 from gradnerve.ops.shape import copy as copied
 from gradnerve.tensor import Tensor
 
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like",
+    "linspace", "ones", "ones_like", "zeros", "zeros_like",
+]  # fmt: skip
+
 # --- From values ----------------------------------------------------------------------------------
 
 

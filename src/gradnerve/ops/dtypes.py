@@ -10,6 +10,12 @@ import numpy as np
 
 from gradnerve.tensor import Tensor
 
+__all__ = [
+    "bool", "can_cast", "complex64", "complex128", "e", "finfo", "float32", "float64", "iinfo",
+    "inf", "int8", "int16", "int32", "int64", "isdtype", "nan", "newaxis", "pi", "result_type",
+    "uint8", "uint16", "uint32", "uint64",
+]  # fmt: skip
+
 __array_api_version__ = "2024.12"
 
 # --- Constants ------------------------------------------------------------------------------------

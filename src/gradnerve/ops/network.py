@@ -10,6 +10,10 @@ from gradnerve.ops.elementwise import exp, sqrt
 from gradnerve.ops.reduce import mean, sum
 from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
 
+__all__ = [
+    "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
+]  # fmt: skip
+
 
 @operator
 def linear(x, weight, bias=None):

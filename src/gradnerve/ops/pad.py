@@ -23,6 +23,8 @@ from gradnerve.ops.shape import (
 )
 from gradnerve.tensor import Tensor
 
+__all__ = ["pad"]
+
 Margins = tuple[tuple[int, int], ...]
 
 # What each mode takes besides the widths.

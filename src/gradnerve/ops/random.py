@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+__all__ = ["manual_seed"]
+
 if TYPE_CHECKING:
     from numpy.random import Generator  # importing it takes a while; most programs never need it
 

@@ -34,6 +34,14 @@ from gradnerve.ops.elementwise import (
 )
 from gradnerve.ops.shape import as_tensor_or_array, astype
 
+__all__ = [
+    "betaln", "cbrt", "deg2rad", "digamma", "entr", "erfc", "erfcinv", "erfcx", "erfinv",
+    "exp2", "expit", "float_power", "fmax", "fmin", "fmod", "gamma", "gammaln", "heaviside",
+    "i0", "i0e", "i1", "i1e", "iv", "ive", "lgamma", "log_ndtr", "logaddexp2", "logit",
+    "logsigmoid", "nan_to_num", "ndtr", "ndtri", "polygamma", "rad2deg", "sinc", "softplus",
+    "spherical_jn", "xlog1py", "xlogy",
+]  # fmt: skip
+
 LN2 = math.log(2)
 ROOT_PI = math.sqrt(math.pi)
 ROOT_2PI = math.sqrt(2 * math.pi)
