@@ -3,6 +3,7 @@
 import collections
 import functools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -360,6 +361,28 @@ def test_jacobian_shapes():
     tree = gn.jacobian(lambda x: {"y": x * x, "z": x.sum()})(X)
     np.testing.assert_allclose(tree["y"], np.diag(2 * X))
     np.testing.assert_allclose(tree["z"], np.ones(3))
+
+
+def test_an_infinite_slope_of_one_output_is_none_of_the_others():
+    def f(x):
+        return {"root": gn.sqrt(x), "twice": 2 * x}
+
+    with np.errstate(divide="ignore"):
+        found = gn.jacobian(f)(np.array([0.0]))
+    assert found["root"] == np.inf
+    assert found["twice"] == 2.0
+    with np.errstate(all="ignore"):  # (-2) ** y has no derivative by y
+        found = gn.hessian(lambda x, y: x**y, argnums=(0, 1))(-2.0, 2.0)
+    assert found[0][0] == 2.0
+
+
+def test_a_jacobian_is_in_memory_once():
+    a = np.random.default_rng(0).standard_normal((300, 300))
+    tracemalloc.start()
+    gn.jacobian(lambda x: gn.tanh(a @ x))(np.ones(300))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * a.nbytes
 
 
 def g_plain(x):

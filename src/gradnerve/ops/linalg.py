@@ -140,6 +140,8 @@ def _(ct, x1, x2):
 @matmul.rule("x2", r"\bar X_2 = X_1^{\mathsf T}\,\bar Y")
 def _(ct, x1, x2):
     if len(x2.shape) == 1:
+        if len(x1.shape) == 2:  # without the array of all products
+            return ct @ x1
         return expand_dims(ct, -1) * x1
     if len(x1.shape) == 1:
         return expand_dims(x1, -1) * expand_dims(ct, -2)
@@ -938,7 +940,8 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     """The length of vectors, (Σ|x|^ord)^(1/ord), along one axis, several, or all (None).
 
     `ord` is any number; 0 counts what is not 0, inf and -inf give the greatest and the smallest
-    |x|, and elements that tie share the gradient evenly. The gradient at 0 is 0.
+    |x|, and elements that tie share the gradient evenly. The gradient at 0 is 0, and so is the
+    second derivative, also that of norm² (JAX and PyTorch: NaN); Σ|x|² has the right one.
 
     >>> import gradnerve as gn
     >>> x = gn.Tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)

@@ -180,8 +180,10 @@ def _(ct, y, x, axis, correction, keepdims):
 
 @operator
 def logsumexp(x, axis=None, keepdims=False):
-    """log Σ eˣ, without overflow."""
+    """log Σ eˣ, without overflow; of no elements, -∞."""
     library = array_library(x)
+    if count(x, axis) == 0:
+        return library.sum(x, axis=axis, keepdims=keepdims) - math.inf
     greatest = library.max(x, axis=axis, keepdims=True)
     shift = library.where(library.isfinite(greatest), greatest, 0.0)
     y = library.log(library.sum(library.exp(x - shift), axis=axis, keepdims=True)) + shift
@@ -193,7 +195,10 @@ def _(ct, y, x, axis, keepdims):
     y = unreduced(y, x, axis, keepdims)
     # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so 0.
     weights = exp(where(y == -math.inf, -math.inf, x - where(y == -math.inf, 0.0, y)))
-    return unreduced(ct, x, axis, keepdims) * weights
+    # They sum to 1, but for the digits that y lacks where it is large.
+    total = sum(weights, axis, True)
+    total = where((total == 0) | isnan(total), 1.0, total)
+    return unreduced(ct, x, axis, keepdims) * (weights / total)
 
 
 # --- Compositions ---------------------------------------------------------------------------------

@@ -67,14 +67,14 @@ def logaddexp2(x1, x2):
     return kernels(x1, x2).logaddexp2(x1, x2)
 
 
-@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,2^{x_1 - y}")
-def _(ct, y, x1):
-    return ct * exp2(x1 - y)
+@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,\sigma((x_1 - x_2) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x1 - x2) * LN2)
 
 
-@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,2^{x_2 - y}")
-def _(ct, y, x2):
-    return ct * exp2(x2 - y)
+@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,\sigma((x_2 - x_1) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x2 - x1) * LN2)
 
 
 @operator
