@@ -39,7 +39,7 @@ _MODULES = ("data", "fft", "linalg", "nn", "ops", "optim")
 # Operators that only other operators' rules need: they are in `gn.ops`, and not offered.
 _INTERNAL = frozenset(
     """
-    Taps Window cofactor convolve convolve_input convolve_weight extend fold_margins getitem
+    Taps Window cofactor convert convolve convolve_input convolve_weight extend fold_margins getitem
     identity last_written overlap_add put_diagonal resample setitem sum_runs together window_argmax
     window_gather window_max window_pick window_put window_spread window_sum window_values
     _INTERNAL _MODULES _Module

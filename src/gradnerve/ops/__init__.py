@@ -318,6 +318,7 @@ from gradnerve.ops.sort import (
 from gradnerve.ops.creation import (
     arange,
     asarray,
+    convert,
     empty,
     empty_like,
     eye,
