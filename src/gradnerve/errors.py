@@ -8,7 +8,7 @@ import linecache
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import index
 from pathlib import Path
 from types import CodeType
@@ -632,8 +632,50 @@ def attached(what: str) -> str:
     )
 
 
-def no_such_device(device: Any) -> str:
-    return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+def no_such_device(device: Any, library: str = "NumPy", known: Sequence[str] = ("cpu",)) -> str:
+    if library == "NumPy":
+        return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+    return f"device {device!r}: {library} has {', '.join(known)} on this machine"
+
+
+def unknown_library(name: Any, known: Mapping[str, str]) -> str:
+    return (
+        f"{name!r} is no array library: there are {', '.join(map(repr, known))}, and devices as in "
+        "'torch:cuda'"
+    )
+
+
+def not_installed(library: str, extra: str, error: ImportError) -> str:
+    return f"{library} is not installed ({error}): pip install 'gradnerve[{extra}]'"
+
+
+def no_such_dtype(library: str, dtype: Any) -> str:
+    return (
+        f"{library} has no arrays of {dtype}: convert first, with x.astype('float64') for example"
+    )
+
+
+def two_libraries(
+    name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
+) -> str:
+    return (
+        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an operator "
+        f"computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+    )
+
+
+def two_devices(name: str, devices: Sequence[Any]) -> str:
+    return (
+        f"{name}: the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
+        "computes on one. Move one of them, with gn.to(x, 'torch:cuda') for example"
+    )
+
+
+def foreign_graph(kind: str) -> str:
+    return (
+        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see what "
+        "GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
+    )
 
 
 def no_such_standard(version: Any, known: Sequence[str]) -> str:

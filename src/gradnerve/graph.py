@@ -25,7 +25,16 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors, writing
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    foreign,
+    in_one_library,
+    is_complex,
+    is_floating,
+    libraries,
+    size,
+)
 from gradnerve.operators import Operator, operators, register
 from gradnerve.writing import as_they_were, check_unchanged, written
 
@@ -100,6 +109,8 @@ def operator(forward: Callable[..., Any]) -> Any:
             else:
                 values.append(arg)
 
+        if foreign:
+            values = in_one_library(op.name, op.names, values)
         try:
             result = forward(*values)
         except Exception as error:
@@ -168,6 +179,8 @@ def _shortcut(op: Operator, call: Callable[..., Any]) -> Any:
             return call(x1, x2)
         if not (needs_grad and op.ordinary and recording.get()) or watch is not None:
             return call(x1, x2)
+        if foreign and type(value1) is not type(value2):
+            value1, value2 = in_one_library(op.name, op.names, (value1, value2))
         try:
             result = forward(value1, value2)
         except Exception as error:
@@ -432,13 +445,13 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     data = root._data
     library = array_library(data)
     if gradient is None:
-        if data.size != 1:
+        if size(data) != 1:
             raise RuntimeError(errors.not_a_scalar(data.shape))
         if is_complex(data):
             raise RuntimeError(errors.COMPLEX_ROOT)
-        return library.ones(data.shape, dtype=data.dtype)
+        return library.ones_like(data)
     gradient = gradient._data if isinstance(gradient, Tensor) else gradient
-    seed = library.asarray(as_array(gradient), dtype=data.dtype)
+    seed = library.asarray(as_array(gradient, data), dtype=data.dtype)
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return gradient_of(seed)

@@ -135,8 +135,9 @@ class Operator:
 
     def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A list (or tuple) where the operator takes an array is the array of its elements."""
+        like = next((arg for arg in args if hasattr(arg, "shape")), None)
         return tuple(
-            as_array(arg) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
+            as_array(arg, like) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
             for i, arg in enumerate(args)
         )
 

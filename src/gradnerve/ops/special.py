@@ -18,7 +18,6 @@ from gradnerve.ops.elementwise import (
     exp,
     imag,
     isfinite,
-    isnan,
     log,
     log1p,
     multiply,
@@ -133,12 +132,12 @@ def fmax(x1, x2):
 
 @fmax.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 \ge x_2")
 def _(ct, x1, x2):
-    return where((x1 >= x2) | isnan(x2), ct, 0.0)
+    return where((x1 >= x2) | (x2 != x2), ct, 0.0)
 
 
 @fmax.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 > x_1")
 def _(ct, x1, x2):
-    return where((x1 >= x2) | isnan(x2), 0.0, ct)
+    return where((x1 >= x2) | (x2 != x2), 0.0, ct)
 
 
 @operator
@@ -149,12 +148,12 @@ def fmin(x1, x2):
 
 @fmin.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 \le x_2")
 def _(ct, x1, x2):
-    return where((x1 <= x2) | isnan(x2), ct, 0.0)
+    return where((x1 <= x2) | (x2 != x2), ct, 0.0)
 
 
 @fmin.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 < x_1")
 def _(ct, x1, x2):
-    return where((x1 <= x2) | isnan(x2), 0.0, ct)
+    return where((x1 <= x2) | (x2 != x2), 0.0, ct)
 
 
 @operator
