@@ -28,7 +28,8 @@ def says(kind, f):
 SHAPES = [
     (
         lambda: ones(2, 3) + ones(4),
-        "add: shapes (2, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is 1.",
+        "add: shapes (2, 3) and (4,) do not fit: axis -1 is 3 in `ones(2, 3)` and 4 in "
+        "`ones(4)`, and neither is 1.",
     ),
     (
         lambda: ones(2, 3, name="scores") * ones(2, 4, name="weights"),
@@ -37,43 +38,43 @@ SHAPES = [
     ),
     (
         lambda: gn.maximum(ones(2, 3), np.ones((5, 3))),
-        "maximum: shapes (2, 3) and (5, 3) do not fit: axis -2 is 2 in x1 and 5 in x2, and neither "
-        "is 1.",
+        "maximum: shapes (2, 3) and (5, 3) do not fit: axis -2 is 2 in `ones(2, 3)` and 5 in "
+        "`np.ones((5, 3))`, and neither is 1.",
     ),
     (
         lambda: ones(2, 3) - ones(3, 2),
-        "subtract: shapes (2, 3) and (3, 2) do not fit: axis -1 is 3 in x1 and 2 in x2, and "
-        "neither is 1. Did you mean x2.mT?",
+        "subtract: shapes (2, 3) and (3, 2) do not fit: axis -1 is 3 in `ones(2, 3)` and 2 in "
+        "`ones(3, 2)`, and neither is 1. Did you mean ones(3, 2).mT?",
     ),
     (
         lambda: ones(4, 3) / ones(4),
-        "divide: shapes (4, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is "
-        "1. Did you mean x2[:, None]?",
+        "divide: shapes (4, 3) and (4,) do not fit: axis -1 is 3 in `ones(4, 3)` and 4 in "
+        "`ones(4)`, and neither is 1. Did you mean ones(4)[:, None]?",
     ),
     (
-        lambda: ones(4) ** ones(4, 3),
-        "pow: shapes (4,) and (4, 3) do not fit: axis -1 is 4 in x1 and 3 in x2, and neither is 1. "
-        "Did you mean x1[:, None]?",
+        lambda: (-ones(4)) ** ones(4, 3),
+        "pow: shapes (4,) and (4, 3) do not fit: axis -1 is 4 in `-ones(4)` and 3 in `ones(4, 3)`, "
+        "and neither is 1. Did you mean (-ones(4))[:, None]?",
     ),
     (
         lambda: ones(2, 3) @ ones(4, 5),
-        "matmul: (2, 3) @ (4, 5) do not fit: the last axis of a is 3, the second-last axis of b is "
-        "4.",
+        "matmul: (2, 3) @ (4, 5) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of `ones(4, 5)` is 4.",
     ),
     (
         lambda: ones(2, 3) @ ones(2, 3, name="W"),
-        "matmul: (2, 3) @ (2, 3) do not fit: the last axis of a is 3, the second-last axis of W is "
-        "2. Did you mean W.mT?",
+        "matmul: (2, 3) @ (2, 3) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of W is 2. Did you mean W.mT?",
     ),
     (
         lambda: ones(2, 3) @ ones(2, 4),
-        "matmul: (2, 3) @ (2, 4) do not fit: the last axis of a is 3, the second-last axis of b is "
-        "2. Did you mean a.mT?",
+        "matmul: (2, 3) @ (2, 4) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of `ones(2, 4)` is 2. Did you mean ones(2, 3).mT?",
     ),
     (
         lambda: ones(2, 3) @ ones(2),
-        "matmul: (2, 3) @ (2,) do not fit: the last axis of a is 3, the only axis of b is 2. Did "
-        "you mean a.mT?",
+        "matmul: (2, 3) @ (2,) do not fit: the last axis of `ones(2, 3)` is 3, the only axis of "
+        "`ones(2)` is 2. Did you mean ones(2, 3).mT?",
     ),
     (
         lambda: ones(2, 2, 3) @ ones(3, 3, 4),
@@ -99,6 +100,54 @@ SHAPES = [
 @pytest.mark.parametrize("f, text", SHAPES, ids=[text[:30] for _, text in SHAPES])
 def test_shapes(f, text):
     assert says(ValueError, f) == text
+
+
+def test_operands_are_called_as_the_user_wrote_them():
+    x, b, é = ones(4, 3), ones(4), ones(4, 5)
+
+    def in_place():
+        y = x * 1
+        y += b  # the statement, not an expression
+
+    def over_two_lines():
+        return (x -
+                é)  # fmt: skip
+
+    written = [
+        (in_place, "3 in `y` and 4 in `b`, and neither is 1. Did you mean b[:, None]?"),
+        (over_two_lines, "3 in `x` and 5 in `é`, and neither is 1."),
+        (
+            lambda: ("é", x * (b + 1)),
+            "3 in `x` and 4 in `b + 1`, and neither is 1. Did you mean (b",
+        ),
+        (lambda: np.add(x, b), "3 in `x` and 4 in `b`"),
+        (lambda: x > b, "3 in `x` and 4 in `b`"),
+        (lambda: b < x, "4 in `b` and 3 in `x`"),
+        (lambda: gn.where(x > 0, x2=x, x1=b), "is 3 in `x > 0`, 4 in `b` and 3 in `x`; along an a"),
+        (lambda: x.clip(b), "3 in x and 4 in min, and"),  # a method: its own names
+        (
+            lambda: gn.add(*(x, b)),
+            "3 in the first and 4 in the second, and neither is 1. Did you m",
+        ),
+        (lambda: sum([b], x), "Did you mean [:, None] behind the second?"),
+        (lambda: eval("x + b", {"x": x, "b": b}), "3 in the first and 4 in the second"),
+        (
+            lambda: gn.add(x, gn.reshape(gn.reshape(gn.reshape(b, (2, 2)), (4, 1)), (4,))),
+            "4 in the",
+        ),
+    ]
+    for f, text in written:
+        assert text in says(ValueError, f)
+
+
+def test_the_function_that_was_called_is_named():
+    assert says(ValueError, lambda: gn.hstack([ones(2, 3), ones(3)])).startswith(
+        "hstack: concat: array 0 has shape (2, 3) and array 1 has (3,): all need as many axes."
+    )
+    assert says(ValueError, lambda: gn.nanmax(ones(0))).startswith(
+        "nanmax: max: the array is empty"
+    )
+    assert says(ValueError, lambda: np.max(ones(0))).startswith("max: the array is empty")
 
 
 def test_the_hints_help():
@@ -496,8 +545,12 @@ MISUSES = [
         ValueError,
         "array 2 has (2, 4): they may differ along axis 0 alone",
     ),
-    (lambda: ones(2) & True, TypeError, "is not defined for float64 (x1), bool (x2). Bits are"),
-    (lambda: gn.sin("a"), TypeError, "sin is not defined for str (x): it takes numbers"),
+    (
+        lambda: ones(2) & True,
+        TypeError,
+        "is not defined for float64 (`ones(2)`), bool (`True`). Bits are",
+    ),
+    (lambda: gn.sin("a"), TypeError, "sin is not defined for str (`'a'`): it takes numbers"),
     (lambda: np.array([ones(2), ones(2)]), RuntimeError, "np.stack([...]) instead of np.array"),
 ]
 

@@ -517,6 +517,8 @@ class Tensor(ArrayMethods):
             self._data = kernels(self._data).write(self._data, key, value)
             writing.changed([self._data], next(graph.numbers))
         except Exception as error:
+            if isinstance(error, IndexError):
+                ops.getitem(self._data, key)  # fails too, and says what is wrong with the key
             names = ("x", "key", "value")
             raise errors.explained(error, "setitem", names, (self, key, value)) from None
 

@@ -56,7 +56,10 @@ def _(ct, key):
 @operator
 def setitem(x, key, value):
     """x with `value` at x[key]: a new array. Where a place is named twice, the last value stays."""
-    return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    try:
+        return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    except IndexError:
+        raise IndexError(_complaint(key, x.shape)) from None
 
 
 @setitem.rule("x", r"\bar x = \bar y,\;\text{and}\;\bar x_{key} = 0")
