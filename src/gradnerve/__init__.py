@@ -10,9 +10,11 @@
 from gradnerve.tensor import Tensor  # isort: skip (the operators stand on it)
 from gradnerve import data, errors, nn, ops, optim
 from gradnerve.check import gradcheck
+from gradnerve.control import cond, scan, while_loop
 from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
+from gradnerve.jit import jit
 from gradnerve.ops.creation import *
 from gradnerve.ops.diagonal import *
 from gradnerve.ops.dtypes import *

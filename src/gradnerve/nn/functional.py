@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, is_concrete, size
 from gradnerve.errors import LayerMismatch
 from gradnerve.nn.windows import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
@@ -132,7 +132,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """
     index = plain(input)
     _check_whole("embedding", index)
-    if index.size and (index.min() < 0 or index.max() >= weight.shape[0]):
+    if is_concrete(index) and size(index) and (index.min() < 0 or index.max() >= weight.shape[0]):
         worst = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"embedding: index {worst} is not in a table of {weight.shape[0]} rows")
     rows = ops.getitem(weight, index)
@@ -278,9 +278,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
-        if counted is None:
-            losses = ops.softmax_cross_entropy(input, classes)
-            return _reduced("cross_entropy", losses, reduction)
+        losses = ops.softmax_cross_entropy(input, classes)
+        return _weighed("cross_entropy", losses, _shares(None, classes, counted, losses), reduction)
     log_probabilities = ops.log_softmax(input, _class_axis(input))
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
@@ -334,10 +333,15 @@ def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reducti
         for i, n in enumerate(classes.shape)
     ]
     losses = -ops.getitem(x, (*places[:axis], classes, *places[axis:]))
-    shares = _shares(weight, classes, counted, losses)
-    if shares is not None:
-        losses = losses * shares
-    if reduction == "mean" and shares is not None:
+    return _weighed(name, losses, _shares(weight, classes, counted, losses), reduction)
+
+
+def _weighed(name: str, losses: Any, shares: Any, reduction: str) -> Any:
+    """Losses, each by its share (None: all alike), reduced."""
+    if shares is None:
+        return _reduced(name, losses, reduction)
+    losses = losses * shares
+    if reduction == "mean":
         return ops.sum(losses) / ops.sum(shares)
     return _reduced(name, losses, reduction)
 
@@ -370,7 +374,10 @@ def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, An
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
     _check_whole(name, target)
     counted, count = None, x.shape[_class_axis(x)]
-    if target.size and ((target < 0) | (target >= count)).any():
+    if not is_concrete(target):  # compiled code cannot look: any of them may be ignored
+        counted = target != ignore_index
+        target = array_library(target).where(counted, target, 0)
+    elif size(target) and ((target < 0) | (target >= count)).any():
         counted = target != ignore_index
         target = array_library(target).where(counted, target, 0)
         if ((target < 0) | (target >= count)).any():
