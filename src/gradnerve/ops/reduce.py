@@ -180,8 +180,10 @@ def _(ct, y, x, axis, correction, keepdims):
 
 @operator
 def logsumexp(x, axis=None, keepdims=False):
-    """log Σ eˣ, without overflow."""
+    """log Σ eˣ, without overflow; of no elements, -∞."""
     library = array_library(x)
+    if 0 in x.shape:
+        return library.sum(library.exp(x), axis=axis, keepdims=keepdims) - math.inf
     greatest = library.max(x, axis=axis, keepdims=True)
     shift = library.where(library.isfinite(greatest), greatest, 0.0)
     y = library.log(library.sum(library.exp(x - shift), axis=axis, keepdims=True)) + shift
