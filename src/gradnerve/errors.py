@@ -13,7 +13,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from operator import index
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from numpy.exceptions import AxisError
@@ -35,7 +35,7 @@ class NonFinite(FloatingPointError):
 
 
 class ChangedInPlace(RuntimeError):
-    """Debug mode found that a value saved for backward was changed in place."""
+    """A value saved for backward was changed in place."""
 
 
 class GradcheckError(AssertionError):
@@ -43,6 +43,9 @@ class GradcheckError(AssertionError):
 
 
 # --- Where the user is ----------------------------------------------------------------------------
+
+Place = tuple[CodeType, int, int]
+"""An instruction: its code, where in it, and the number of the line."""
 
 
 def user_line() -> tuple[str, int]:
@@ -132,6 +135,26 @@ def caller_writes_to_an_array() -> bool:
     """Whether the line that asked a Tensor for a number is at `a[...] = tensor`."""
     frame = sys._getframe(2)
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+
+
+def user_place() -> Place:
+    """The innermost instruction outside GradNerve."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti, frame.f_lineno
+
+
+def is_only_looked_at(place: Place) -> bool:
+    """Whether what a call at this place returns is just compared, or shown: nothing depends on it.
+
+    As in `while float(error) > tolerance:` and `print(float(loss))`.
+    """
+    code, last, _ = place
+    following = (step.opname for step in dis.get_instructions(code) if step.offset > last)
+    passing = ("LOAD", "PUSH", "PRECALL", "CALL", "CACHE", "KW_NAMES", "BUILD", "COPY", "NOP")
+    use = next((name for name in following if not name.startswith(passing)), "")
+    return use.startswith(("COMPARE", "CONTAINS", "FORMAT", "POP_TOP", "POP_JUMP", "TO_BOOL"))
 
 
 def at(line: tuple[str, int]) -> str:
@@ -826,8 +849,50 @@ def no_step(start: Any, stop: Any) -> str:
     return f"arange: with a step of 0 it never comes from {start} to {stop}"
 
 
-def no_such_device(device: Any) -> str:
-    return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+def no_such_device(device: Any, library: str = "NumPy", known: Sequence[str] = ("cpu",)) -> str:
+    if library == "NumPy":
+        return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+    return f"device {device!r}: {library} has {', '.join(known)} on this machine"
+
+
+def unknown_library(name: Any, known: Mapping[str, str]) -> str:
+    return (
+        f"{name!r} is no array library: there are {', '.join(map(repr, known))}, and devices as in "
+        "'torch:cuda'"
+    )
+
+
+def not_installed(library: str, extra: str, error: ImportError) -> str:
+    return f"{library} is not installed ({error}): pip install 'gradnerve[{extra}]'"
+
+
+def no_such_dtype(library: str, dtype: Any) -> str:
+    return (
+        f"{library} has no arrays of {dtype}: convert first, with x.astype('float64') for example"
+    )
+
+
+def two_libraries(
+    name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
+) -> str:
+    return (
+        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an operator "
+        f"computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+    )
+
+
+def two_devices(name: str, devices: Sequence[Any]) -> str:
+    return (
+        f"{name}: the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
+        "computes on one. Move one of them, with gn.to(x, 'torch:cuda') for example"
+    )
+
+
+def foreign_graph(kind: str) -> str:
+    return (
+        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see what "
+        "GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
+    )
 
 
 def no_such_standard(version: Any, known: Sequence[str]) -> str:
@@ -1229,6 +1294,30 @@ def changed_in_place(
         f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was "
         f"{by}: the gradient would be wrong. Change it after backward(), or write a new array (x = "
         "x + 1)."
+    )
+
+
+def became_a_number(place: Place, tensor: Any, everything: bool) -> str:
+    label = f" ({tensor.name!r})" if getattr(tensor, "name", None) else ""
+    lost = (
+        "nothing that the function returns depends on its arguments in any other way, so its "
+        "gradient would be 0"
+        if everything
+        else "what is computed from that number is a constant to the gradient"
+    )
+    return (
+        f"{at((place[0].co_filename, place[2]))} makes a Python number of a traced tensor{label}: "
+        f"{lost}. Compute with the tensor: x * 2, not float(x) * 2; gn.sin(x), not math.sin(x). "
+        "Where a constant is meant, say so: float(gn.stop_gradient(x))."
+    )
+
+
+def changed_since(operator: str, name: str, value: Any, line: tuple[str, int]) -> str:
+    label = f" ({value.name!r})" if getattr(value, "name", None) else ""
+    return (
+        f"backward needs {name}{label} of `{operator}`, but {at(line)} has changed it in place "
+        "since: the gradient would be wrong. Change it after backward(), or make a new array: "
+        "b = b * 2, not b *= 2."
     )
 
 

@@ -29,6 +29,7 @@ from gradnerve.tensor import Tensor
 # isort: split
 # Operators that only other operators' rules need, and those that `nn` is made of.
 from gradnerve.graph import together
+from gradnerve.ops.creation import convert
 from gradnerve.ops.diagonal import overlap_add, put_diagonal
 from gradnerve.ops.elementwise import identity
 from gradnerve.ops.index import getitem, last_written, setitem

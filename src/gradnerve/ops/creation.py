@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, library_name, moved
+from gradnerve.backends import device as place_of
+from gradnerve.graph import operator
 from gradnerve.ops import elementwise
 from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
 from gradnerve.ops.shape import copy as copied
@@ -220,3 +222,17 @@ def check_device(device: Any) -> None:
     """ValueError for a device that these arrays cannot be on."""
     if device not in (None, "cpu"):
         raise ValueError(errors.no_such_device(device))
+
+
+# --- From one library to another ------------------------------------------------------------------
+
+
+@operator
+def convert(x, library, place=None):
+    """x in another array library ("jax", "torch", ...), or on another device of one."""
+    return moved(x, library, place)
+
+
+@convert.rule("x", r"\bar x = \bar y")
+def _(ct, x):
+    return convert(ct, library_name(x), place_of(x))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 
-from gradnerve.backends import array_library, is_complex, kernels
+from gradnerve.backends import array_library, foreign, is_complex, kernels
 from gradnerve.graph import operator
 
 __all__ = [
@@ -98,7 +98,9 @@ def _(ct, y, x2):
 def pow(x1, x2):
     """Power, x1 to the x2. The gradient of x1⁰ is 0, at x1 = 0 too, and so is that of 0ˣ² by x2."""
     y = x1**x2
-    if type(x2) is int or getattr(x2, "shape", False) or x2 != 0.5 or is_complex(y):
+    if type(x2) is int or getattr(x2, "shape", False) or type(x2) in foreign:
+        return y
+    if x2 != 0.5 or is_complex(y):
         return y
     # NumPy takes √ for a power of ½: but √-0 is -0, and √-∞ is not a number.
     library = array_library(y)
@@ -107,7 +109,7 @@ def pow(x1, x2):
 
 @pow.rule("x1", r"\bar x_1 = \bar y\,x_2\,x_1^{x_2 - 1}")
 def _(ct, x1, x2):
-    if isinstance(x2, (int, float)):
+    if isinstance(x2, (int, float, complex)):
         return ct * (x2 * x1 ** (x2 - 1)) if x2 != 0 else zeros_like(ct)
     # At x2 = 0 the formula is 0 · x1⁻¹: not a number at x1 = 0.
     power = where(x2 == 0, 1.0, x2 - 1)
@@ -332,14 +334,15 @@ def logaddexp(x1, x2):
     return array_library(x1, x2).logaddexp(x1, x2)
 
 
-@logaddexp.rule("x1", r"\bar x_1 = \bar y\,e^{x_1 - y}")
-def _(ct, y, x1):
-    return ct * exp(x1 - y)
+# As e^(x1 - y), but exact where y is large, and so has few digits, and without ∞ - ∞.
+@logaddexp.rule("x1", r"\bar x_1 = \bar y\,\sigma(x_1 - x_2)")
+def _(ct, x1, x2):
+    return ct * sigmoid(x1 - x2)
 
 
-@logaddexp.rule("x2", r"\bar x_2 = \bar y\,e^{x_2 - y}")
-def _(ct, y, x2):
-    return ct * exp(x2 - y)
+@logaddexp.rule("x2", r"\bar x_2 = \bar y\,\sigma(x_2 - x_1)")
+def _(ct, x1, x2):
+    return ct * sigmoid(x2 - x1)
 
 
 @operator
@@ -438,18 +441,26 @@ def _(ct, x):
 
 @operator
 def atan2(x1, x2):
-    """The angle of the point (x2, x1), in radians from -π to π."""
+    """The angle of the point (x2, x1), in radians from -π to π. The gradient at (0, 0) is 0."""
     return array_library(x1, x2).atan2(x1, x2)
 
 
 @atan2.rule("x1", r"\bar x_1 = \bar y\,x_2 / (x_1^2 + x_2^2)")
 def _(ct, x1, x2):
-    return ct * x2 / (x1 * x1 + x2 * x2)
+    return ct * turn(x2, x1, x2)
 
 
 @atan2.rule("x2", r"\bar x_2 = -\bar y\,x_1 / (x_1^2 + x_2^2)")
 def _(ct, x1, x2):
-    return -ct * x1 / (x1 * x1 + x2 * x2)
+    return -ct * turn(x1, x1, x2)
+
+
+def turn(x, x1, x2):
+    """x / (x1² + x2²), where the squares may be too small or too large for numbers; 0 at (0, 0)."""
+    distance = hypot(x1, x2)
+    nowhere = distance == 0
+    distance = where(nowhere, 1.0, distance)
+    return where(nowhere, 0.0, x) / distance / distance
 
 
 @operator

@@ -19,6 +19,7 @@ from gradnerve.ops.elementwise import (
     zeros_like,
 )
 from gradnerve.ops.shape import (
+    arrays_of,
     as_tensor_or_array,
     astype,
     axes_of,
@@ -82,7 +83,7 @@ def _(ct, x, axis, keepdims):
 @operator
 def mean(x, axis=None, keepdims=False):
     """The mean of the elements; of none of them, NaN."""
-    if x.size == 0:
+    if 0 in x.shape:
         return array_library(x).sum(x, axis=axis, keepdims=keepdims) * math.nan
     return array_library(x).mean(x, axis=axis, keepdims=keepdims)
 
@@ -95,7 +96,7 @@ def _(ct, x, axis, keepdims):
 @operator
 def max(x, axis=None, keepdims=False):
     """The greatest element, or NaN where there is one. Those that tie share the gradient evenly."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).max(x, axis=axis, keepdims=keepdims)
 
@@ -103,7 +104,7 @@ def max(x, axis=None, keepdims=False):
 @operator
 def min(x, axis=None, keepdims=False):
     """The smallest element, or NaN where there is one. Those that tie share the gradient evenly."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).min(x, axis=axis, keepdims=keepdims)
 
@@ -182,8 +183,8 @@ def _(ct, y, x, axis, correction, keepdims):
 def logsumexp(x, axis=None, keepdims=False):
     """log Σ eˣ, without overflow; of no elements, -∞."""
     library = array_library(x)
-    if 0 in x.shape:
-        return library.sum(library.exp(x), axis=axis, keepdims=keepdims) - math.inf
+    if count(x, axis) == 0:
+        return library.sum(x, axis=axis, keepdims=keepdims) - math.inf
     greatest = library.max(x, axis=axis, keepdims=True)
     shift = library.where(library.isfinite(greatest), greatest, 0.0)
     y = library.log(library.sum(library.exp(x - shift), axis=axis, keepdims=True)) + shift
@@ -195,7 +196,10 @@ def _(ct, y, x, axis, keepdims):
     y = unreduced(y, x, axis, keepdims)
     # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so 0.
     weights = exp(where(y == -math.inf, -math.inf, x - where(y == -math.inf, 0.0, y)))
-    return unreduced(ct, x, axis, keepdims) * weights
+    # They sum to 1, but for the digits that y lacks where it is large.
+    total = sum(weights, axis, True)
+    total = where((total == 0) | isnan(total), 1.0, total)
+    return unreduced(ct, x, axis, keepdims) * (weights / total)
 
 
 # --- Compositions ---------------------------------------------------------------------------------
@@ -214,7 +218,7 @@ def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     """
     if weights is None:
         return mean(x, axis, keepdims)
-    x, weights = as_tensor_or_array(x), as_tensor_or_array(weights)
+    x, weights = arrays_of(x, weights)
     if weights.shape != x.shape:
         axes = axes_of(axis, x.shape, "average")
         if axis is None or len(axes) != 1 or weights.shape != (x.shape[axes[0]],):
@@ -339,7 +343,7 @@ def _counted(missing: Any, numbers: Any, axis: Any, keepdims: bool) -> Any:
 @operator
 def argmax(x, axis=None, keepdims=False):
     """The position of the greatest element (or of a NaN), the first of them at a tie."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).argmax(x, axis=axis, keepdims=keepdims)
 
@@ -347,7 +351,7 @@ def argmax(x, axis=None, keepdims=False):
 @operator
 def argmin(x, axis=None, keepdims=False):
     """The position of the smallest element (or of a NaN), the first of them at a tie."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).argmin(x, axis=axis, keepdims=keepdims)
 

@@ -16,8 +16,17 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, kernels
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    is_complex,
+    is_floating,
+    kernels,
+    kind_of,
+    size,
+)
 from gradnerve.graph import Cut, operator
+from gradnerve.operators import operators
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
 
@@ -146,7 +155,7 @@ def _(ct, axis, arrays, needs):
 
 
 def _size(x: Any) -> int:
-    return x.size
+    return size(x)
 
 
 def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
@@ -197,7 +206,7 @@ def _astype(x, dtype, copy=True):
     library = array_library(x)
     if is_complex(x):
         target = library.empty(0, dtype=dtype)
-        if target.dtype != bool and not is_complex(target):
+        if kind_of(target) not in ("b", "c"):
             raise TypeError(f"{x.dtype} to {target.dtype} drops the imaginary part: write gn.real")
     return library.astype(x, dtype, copy=copy)
 
@@ -415,17 +424,21 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 # --- Helpers --------------------------------------------------------------------------------------
 
 
-def as_tensor_or_array(x: Any) -> Any:
-    """Tensors and arrays as they are; numbers and lists as an array, lists of Tensors stacked."""
+def as_tensor_or_array(x: Any, like: Any = None) -> Any:
+    """Tensors and arrays as they are; numbers and lists as an array, lists of Tensors stacked.
+
+    That array is of the library of `like`.
+    """
     if isinstance(x, Tensor) or array_library(x) is not np:
         return x
     if holds_tensor(x):
-        return stack([as_tensor_or_array(part) for part in x])
+        like = first_tensor(x)
+        return stack([as_tensor_or_array(part, like) for part in x])
     try:
-        array = as_array(x)
+        array = as_array(x, like)
     except ValueError:  # lists of different lengths
         raise ValueError(errors.not_an_array(x)) from None
-    if array is not x and array.dtype.kind not in "biufc":
+    if array is not x and not kind_of(array):
         raise TypeError(errors.not_an_array(x))
     return array
 
@@ -445,6 +458,20 @@ def axis_index(axis: Any, x: Any, name: str = "") -> int:
     if axis is None or isinstance(axis, (tuple, list)):
         raise TypeError(f"{name}: {errors.wrong_axes((axis,), len(x.shape))}")
     return axes_of(axis, x.shape, name)[0]
+
+
+def first_tensor(x: Any) -> Any:
+    """The first Tensor in a list (of lists ...); None if there is none."""
+    if isinstance(x, (list, tuple)):
+        return next((t for part in x if (t := first_tensor(part)) is not None), None)
+    return x if isinstance(x, Tensor) else None
+
+
+def arrays_of(*values: Any) -> list[Any]:
+    """Each value as a Tensor or an array, lists and numbers in the library of the first array."""
+    first = next((v for v in values if hasattr(v, "shape")), None)
+    like = first_tensor(values) if first is None else first
+    return [as_tensor_or_array(v, like) for v in values]
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -482,7 +509,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     (2, 2)
     """
     check_arrays("stack", arrays, axis)
-    arrays = [as_tensor_or_array(x) for x in arrays]
+    arrays = arrays_of(*arrays)
     if len({x.shape for x in arrays}) > 1:
         i, x = next((i, x) for i, x in enumerate(arrays) if x.shape != arrays[0].shape)
         raise ValueError(
@@ -508,7 +535,7 @@ def atleast_3d(*arrays: Any) -> Any:
 
 
 def _each(arrays: Sequence[Any], f: Callable[[Any], Any]) -> Any:
-    results = tuple(f(as_tensor_or_array(x)) for x in arrays)
+    results = tuple(map(f, arrays_of(*arrays)))
     return results[0] if len(results) == 1 else results
 
 
@@ -613,7 +640,7 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
     """The arrays, each broadcast to the shape that they have together."""
-    arrays = tuple(map(as_tensor_or_array, arrays))
+    arrays = tuple(arrays_of(*arrays))
     shape = broadcast_shapes(*(x.shape for x in arrays))
     return tuple(broadcast_to(x, shape) for x in arrays)
 
@@ -632,7 +659,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
-    vectors = [as_tensor_or_array(x) for x in arrays]
+    vectors = arrays_of(*arrays)
     for i, x in enumerate(vectors):
         if len(x.shape) > 1:
             raise ValueError(f"meshgrid takes vectors, but array {i} has shape {x.shape}")
@@ -660,7 +687,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         x, axis = reshape(x, (-1,)), 0
     axis = axis_index(axis, x, "repeat")
     n = x.shape[axis]
-    counts = np.asarray(repeats)
+    counts = np.asarray(plain(repeats))
     if not counts.size:
         counts = counts.astype(np.int64)  # an empty list says nothing of a type
     if counts.dtype.kind not in "iu":
@@ -777,7 +804,8 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 
 def append(x: Any, values: Any, axis: int | None = None) -> Any:
     """x with values joined to its end (None: both flattened first)."""
-    return concat([as_tensor_or_array(x), as_tensor_or_array(values)], axis)
+    x = as_tensor_or_array(x)
+    return concat([x, as_tensor_or_array(values, x)], axis)
 
 
 def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
@@ -787,13 +815,14 @@ def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
     >>> gn.insert(gn.Tensor([1.0, 2.0, 3.0]), [0, 2], [8.0, 9.0]).tolist()
     [8.0, 1.0, 2.0, 9.0, 3.0]
     """
-    x, values = as_tensor_or_array(x), as_tensor_or_array(values)
+    x = as_tensor_or_array(x)
+    values = as_tensor_or_array(values, x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = axis_index(axis, x, "insert")
     n = x.shape[axis]
     if not isinstance(index, slice):
-        index = np.asarray(index)
+        index = np.asarray(plain(index))
         if index.dtype.kind == "f" and not index.size:
             index = index.astype(int)
     values = reshape(values, (1,) * (len(x.shape) - len(values.shape)) + tuple(values.shape))
@@ -809,7 +838,7 @@ def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
     except IndexError as error:
         raise IndexError(f"insert: shape {x.shape}, axis {axis}: {error}") from None
     dtype_kept = astype(values, x.dtype, copy=False)
-    return concat([x, dtype_kept], axis)[along(axis, order)]
+    return operators.getitem(concat([x, dtype_kept], axis), along(axis, order))
 
 
 def _marked(index: np.ndarray) -> int:
@@ -831,7 +860,7 @@ def delete(x: Any, index: Any, axis: int | None = None) -> Any:
     # Runs of neighbours are slices, whose gradient is quicker than that of single places.
     runs = np.split(kept, np.flatnonzero(np.diff(kept) != 1) + 1)
     if len(runs) > 4:
-        return x[along(axis, kept)]
+        return operators.getitem(x, along(axis, kept))
     slices = [slice(int(run[0]), int(run[-1]) + 1) for run in runs if run.size] or [slice(0)]
     return concat([x[along(axis, run)] for run in slices], axis)
 

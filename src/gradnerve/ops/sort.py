@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from gradnerve import errors
-from gradnerve.backends import array_library, kernels
+from gradnerve.backends import array_library, as_array, is_concrete, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
 from gradnerve.ops.index import getitem, places_along, scatter_add, take_along_axis
@@ -74,7 +72,7 @@ def searchsorted(x1, x2, side="left", sorter=None):
     """Where in the sorted x1 each element of x2 belongs: before equal ones, or (right) after."""
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {side!r}")
-    if len(shape := np.shape(x1)) != 1:
+    if len(shape := getattr(x1, "shape", (0,))) != 1:
         raise ValueError(errors.not_one_axis_sorted(shape))
     return array_library(x1, x2).searchsorted(x1, x2, side=side, sorter=sorter)
 
@@ -82,7 +80,7 @@ def searchsorted(x1, x2, side="left", sorter=None):
 @operator
 def isin(x1, x2, invert=False):
     """Whether each element of x1 is one of x2's (or, inverted, none of them)."""
-    return kernels(x1, x2).isin(x1, x2, invert)
+    return kernels(x1, x2).isin(x1, as_array(x2, x1), invert)
 
 
 # --- Compositions ---------------------------------------------------------------------------------
@@ -126,7 +124,7 @@ def quantile(
     >>> gn.quantile(gn.Tensor([1.0, 2.0, 4.0, 8.0]), [0.0, 0.5])
     Tensor([1., 3.], dtype=float64)
     """
-    return _quantile("quantile", x, as_tensor_or_array(q), axis, method, keepdims)
+    return _quantile("quantile", x, q, 1, axis, method, keepdims)
 
 
 def percentile(
@@ -138,7 +136,7 @@ def percentile(
     >>> gn.percentile(gn.Tensor([1.0, 2.0, 4.0]), 75)
     Tensor(3., dtype=float64)
     """
-    return _quantile("percentile", x, as_tensor_or_array(q) / 100, axis, method, keepdims)
+    return _quantile("percentile", x, q, 100, axis, method, keepdims)
 
 
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -152,15 +150,18 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> gn.median(gn.Tensor([5.0, 1.0, 2.0, 9.0]))
     Tensor(3.5, dtype=float64)
     """
-    return _quantile("median", x, as_tensor_or_array(0.5), axis, "midpoint", keepdims)
+    return _quantile("median", x, 0.5, 1, axis, "midpoint", keepdims)
 
 
-def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+def _quantile(name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool) -> Any:
     x = as_tensor_or_array(x)
+    q = as_tensor_or_array(q, x)
+    q = q if whole == 1 else q / whole
     shares = plain(q)
+    library = array_library(shares)
     if method not in METHODS:
         raise ValueError(f"{name}: method is one of {', '.join(METHODS)}, not {method!r}")
-    if not np.all((shares >= 0) & (shares <= 1)):
+    if is_concrete(shares) and not bool(library.all((shares >= 0) & (shares <= 1))):
         high = 100 if name == "percentile" else 1
         raise ValueError(f"{name}: q has to be in the range [0, {high}]")
     if isinstance(q, Tensor) and q.requires_grad and method != "linear":
@@ -178,18 +179,20 @@ def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool)
     ordered = sort(reshape(permute_dims(x, reduced + kept), (n, *(x.shape[i] for i in kept))), 0)
     place = q * (n - 1)
     at = shares * (n - 1)
-    low, high = np.floor(at).astype(np.intp), np.ceil(at).astype(np.intp)
+    low, high, near = (
+        library.astype(f(at), library.int64) for f in (library.floor, library.ceil, library.round)
+    )
     if method in ("lower", "higher", "nearest"):
-        chosen = {"lower": low, "higher": high, "nearest": np.rint(at).astype(np.intp)}
+        chosen = {"lower": low, "higher": high, "nearest": near}
         result = getitem(ordered, chosen[method])
     else:
-        part = place - low if method == "linear" else 0.5 * (high > low)
+        part = place - low if method == "linear" else astype(high > low, shares.dtype) * 0.5
         part = reshape(part, shares.shape + (1,) * len(kept))
         dtype = (ordered[:1] * 1.0).dtype
         part = astype(part, dtype) if part.dtype != dtype else part
         first, second = getitem(ordered, low), getitem(ordered, high)
         result = where(plain(part) == 0, first, first + part * (second - first))
-    last = ordered[-1]  # NaN, if there is one
+    last = getitem(ordered, -1)  # NaN, if there is one
     result = where(isnan(last), last, result)
     if keepdims:
         shape = tuple(1 if i in reduced else n for i, n in enumerate(x.shape))

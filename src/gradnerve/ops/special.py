@@ -18,7 +18,6 @@ from gradnerve.ops.elementwise import (
     exp,
     imag,
     isfinite,
-    isnan,
     log,
     log1p,
     multiply,
@@ -67,14 +66,14 @@ def logaddexp2(x1, x2):
     return kernels(x1, x2).logaddexp2(x1, x2)
 
 
-@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,2^{x_1 - y}")
-def _(ct, y, x1):
-    return ct * exp2(x1 - y)
+@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,\sigma((x_1 - x_2) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x1 - x2) * LN2)
 
 
-@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,2^{x_2 - y}")
-def _(ct, y, x2):
-    return ct * exp2(x2 - y)
+@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,\sigma((x_2 - x_1) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x2 - x1) * LN2)
 
 
 @operator
@@ -133,12 +132,12 @@ def fmax(x1, x2):
 
 @fmax.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 \ge x_2")
 def _(ct, x1, x2):
-    return where((x1 >= x2) | isnan(x2), ct, 0.0)
+    return where((x1 >= x2) | (x2 != x2), ct, 0.0)
 
 
 @fmax.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 > x_1")
 def _(ct, x1, x2):
-    return where((x1 >= x2) | isnan(x2), 0.0, ct)
+    return where((x1 >= x2) | (x2 != x2), 0.0, ct)
 
 
 @operator
@@ -149,12 +148,12 @@ def fmin(x1, x2):
 
 @fmin.rule("x1", r"\bar x_1 = \bar y\;\text{where}\;x_1 \le x_2")
 def _(ct, x1, x2):
-    return where((x1 <= x2) | isnan(x2), ct, 0.0)
+    return where((x1 <= x2) | (x2 != x2), ct, 0.0)
 
 
 @fmin.rule("x2", r"\bar x_2 = \bar y\;\text{where}\;x_2 < x_1")
 def _(ct, x1, x2):
-    return where((x1 <= x2) | isnan(x2), 0.0, ct)
+    return where((x1 <= x2) | (x2 != x2), 0.0, ct)
 
 
 @operator

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve import errors
+from gradnerve import errors, graph, writing
 from gradnerve.tensor import Tensor
 
 
@@ -53,9 +53,10 @@ class Optimizer:
 
     def step(self) -> None:
         """Move each parameter that has a gradient."""
-        for i, parameter in enumerate(self.params):
-            if parameter._grad is not None:
-                self.update(i, parameter._data, parameter._grad)
+        moving = [i for i, parameter in enumerate(self.params) if parameter._grad is not None]
+        for i in moving:
+            self.update(i, self.params[i]._data, self.params[i]._grad)
+        writing.changed((self.params[i]._data for i in moving), next(graph.numbers))
 
     def update(self, i: int, data: Any, grad: Any) -> None:
         """Move the i-th parameter's data, in place."""
