@@ -129,7 +129,7 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     shapes = [
         tuple(getattr(arg, "shape", ()))
         for arg in args
-        if hasattr(arg, "shape") or isinstance(arg, (int, float))
+        if _is_array(arg) or isinstance(arg, (int, float))
     ]
     message = None
     if isinstance(error, AxisError) and error.axis is not None:
@@ -144,9 +144,7 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         message = _ufunc_types(name, names, args)
     if message is None:
         message = f"{name}: {error}" + "".join(
-            f"\n  {n}: {describe(a)}"
-            for n, a in zip(names, args, strict=False)
-            if hasattr(a, "shape")
+            f"\n  {n}: {describe(a)}" for n, a in zip(names, args, strict=False) if _is_array(a)
         )
     kinds = (AxisError, IndexError, LinAlgError, TypeError, ValueError)
     kind = next((k for k in kinds if isinstance(error, k)), None)
@@ -175,6 +173,10 @@ def no_axis(axis: int, ndim: int | None) -> str:
         return f"there is no axis {axis}: the array has no axes, it is a single number"
     axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
     return f"there is no axis {axis}: the array has {axes}"
+
+
+def _is_array(arg: Any) -> bool:
+    return hasattr(arg, "shape") and hasattr(arg, "dtype")  # a dtype has a shape, too
 
 
 def describe(arg: Any) -> str:
@@ -941,7 +943,7 @@ def born(
 ) -> str:
     message = f"{operator} made {kind[0]} at element {kind[1]}, {at(line)}, of finite operands:"
     for name, arg in zip(names, args, strict=False):
-        if hasattr(arg, "shape"):
+        if _is_array(arg):
             message += f"\n  {name}: {describe(arg)}, {_range(arg)}"
         elif isinstance(arg, (int, float)):
             message += f"\n  {name}: {arg}"
@@ -949,7 +951,7 @@ def born(
 
 
 def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
-    what = describe(arg) if hasattr(arg, "shape") else repr(arg)
+    what = describe(arg) if _is_array(arg) else repr(arg)
     return (
         f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element "
         f"{kind[1]}. No operator made it: it came in with the data or with a parameter."
