@@ -62,12 +62,13 @@ def _user_frame() -> FrameType:
 
 
 def _function_called() -> str:
-    """The function of the namespace that the user called; "" for an operator or a method."""
+    """The function of the namespace, or the method, that the user called; "" for an operator."""
     frame: FrameType | None = sys._getframe(1)
     found = ""
     while frame is not None and _is_inside(frame.f_code.co_filename):
-        if frame.f_code.co_name in frame.f_globals.get("__all__", ()):
-            found = frame.f_code.co_name
+        name, module = frame.f_code.co_name, frame.f_globals
+        if name in module.get("__all__", ()) or module["__name__"] == "gradnerve.methods":
+            found = name
         frame = frame.f_back
     return found
 
@@ -102,8 +103,9 @@ def _as_written(operator: str, names: Sequence[str]) -> dict[str, str]:
             *modules, name = ast.unparse(func).split(".")
             known = {**frame.f_globals, **frame.f_locals}
             a_function = not modules or isinstance(known.get(modules[0]), ModuleType)
-            if name != operator or not a_function or any(isinstance(a, ast.Starred) for a in args):
-                return {}
+            starred = any(isinstance(arg, ast.Starred) for arg in args)
+            if name != operator or not a_function or starred or _function_called():
+                return {}  # a method, or a function whose arguments are others
     written = {name: ast.unparse(part) for name, part in parts}
     return {name: text for name, text in written.items() if len(text) <= 40}
 
@@ -197,7 +199,7 @@ def no_such_name(name: str, known: Iterable[str]) -> str:
     message = f"module 'gradnerve' has no attribute {name!r}."
     if other := OTHER_FUNCTIONS.get(name):
         return message + f" Here it is called gn.{other}, as in the Array API standard."
-    if name in ("rand", "randn", "normal", "uniform"):
+    if name in ("rand", "randn", "normal", "uniform", "random"):
         return message + " Draw with NumPy: gn.Tensor(np.random.default_rng().normal(size=3))."
     return message + nearest(name, known)
 
@@ -234,11 +236,16 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         *names, last = names
         names = [*names, *(f"{last}[{i}]" for i in range(len(args) - len(names)))]
     given = dict(zip(names, args, strict=False))
-    error = _wrong_axis(error, given) or error
+    error = _no_array(name, given) or _wrong_axis(error, given) or error
     message = _shapes_or_types(error, name, given)
     if message is None:
-        message = f"{CODE.get(name, name)}: {error}" + "".join(
-            f"\n  {n}: {describe(arg)}" for n, arg in given.items() if hasattr(arg, "shape")
+        message = (
+            str(error)
+            if str(error).startswith(CODE.get(name, f"{name} "))
+            else (f"{CODE.get(name, name)}: {error}")
+        )
+        message += "".join(
+            f"\n  {n}: {describe(arg)}" for n, arg in given.items() if _is_array(arg)
         )
     if (function := _function_called()) not in ("", name):
         message = f"{function}: {message}"
@@ -250,6 +257,14 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         error = kind(message)
     error.explained = True  # type: ignore[attr-defined]
     return error
+
+
+def _no_array(name: str, given: Mapping[str, Any]) -> Exception | None:
+    """That an operand is no array, whatever an array library made of it."""
+    operands = {n: a for n, a in given.items() if n in ("x", "x1", "x2") or n.endswith("]")}
+    if any(isinstance(a, (str, bytes, dict, set, type(None))) for a in operands.values()):
+        return TypeError(_types(name, operands))
+    return None
 
 
 def _wrong_axis(error: Exception, given: Mapping[str, Any]) -> Exception | None:
@@ -288,11 +303,11 @@ def _shapes_or_types(error: Exception, name: str, given: Mapping[str, Any]) -> s
 
 def _types(name: str, given: Mapping[str, Any]) -> str:
     called = _operands(name, given)
+    if len(given) > 2:  # only what is meant to be an array, or is something else than usual
+        given = {n: a for n, a in given.items() if a is not None and not isinstance(a, bool)}
     kinds = {n: str(getattr(arg, "dtype", type(arg).__name__)) for n, arg in given.items()}
     message = f"{name} is not defined for " + ", ".join(
-        f"{kinds[n]} ({called[n]})"
-        for n, arg in given.items()
-        if len(given) == 2 or (arg is not None and not isinstance(arg, bool))
+        f"{kinds[n]} ({called[n]})" for n, arg in given.items()
     )
     if name.startswith("bitwise_"):
         return message + (
@@ -306,6 +321,55 @@ def no_axis(axis: int, ndim: int | None) -> str:
         return f"there is no axis {axis}: the array has no axes, it is a single number"
     axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
     return f"there is no axis {axis}: the array has {axes}"
+
+
+def no_order_of_axes(axes: Any, shape: tuple[int, ...]) -> str:
+    backwards = tuple(range(len(shape)))[::-1]
+    return (
+        f"axes {axes} are no order of the axes of shape {tuple(shape)}, in which each is named "
+        f"once: {backwards}, for example, reverses them"
+    )
+
+
+def not_whole(function: str, what: str, value: Any) -> str:
+    return f"{function}: {what} is a whole number, not {value!r}"
+
+
+def squeezed(axis: int, shape: tuple[int, ...]) -> str:
+    return (
+        f"axis {axis} of shape {tuple(shape)} has length {shape[axis]}, and only axes of length 1 "
+        f"can be left out. To choose one element along it write x[{':, ' * axis}0]; to combine "
+        f"them, x.sum(axis={axis}) or x.mean(axis={axis})."
+    )
+
+
+def no_plane(shape: tuple[int, ...], axis1: Any, axis2: Any) -> str:
+    if len(shape) < 2:
+        return (
+            f"a diagonal is that of a matrix, with two axes or more; got shape {tuple(shape)}. A "
+            "matrix with x on its diagonal is gn.diag(x)."
+        )
+    return f"axis1={axis1} and axis2={axis2} are the same axis of shape {tuple(shape)}"
+
+
+def not_a_list_of_arrays(name: str, arrays: Any) -> str:
+    if hasattr(arrays, "shape"):
+        return f"{name} takes a list of arrays, then the axis: write gn.{name}([x, y])"
+    return f"{name} takes a list of arrays, not {type(arrays).__name__}: write gn.{name}([x, y])"
+
+
+def too_many_of(k: Any, axis: int, shape: tuple[int, ...]) -> str:
+    return (
+        f"k={k} elements are asked for along axis {axis}, which has length {shape[axis]}, in an "
+        f"array of shape {tuple(shape)}"
+    )
+
+
+def not_one_axis_sorted(shape: tuple[int, ...]) -> str:
+    return (
+        f"x1 is the sorted numbers, along one axis, (N,); got shape {tuple(shape)}. What is looked "
+        "for, of any shape, comes second."
+    )
 
 
 def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
@@ -322,6 +386,10 @@ def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
         if axis in counted[:i]:
             return ValueError(f"axis {axis} is named twice in {tuple(axes)}")
     return None
+
+
+def _is_array(arg: Any) -> bool:
+    return hasattr(arg, "shape") and hasattr(arg, "dtype")  # a dtype has a shape, too
 
 
 def describe(arg: Any) -> str:
@@ -746,8 +814,9 @@ def cannot_require_grad(dtype: Any, data: Any) -> str:
 
 
 def not_an_array(data: Any) -> str:
+    what = getattr(data, "dtype", None) or type(data).__name__
     return (
-        f"cannot make a Tensor of {type(data).__name__}: it takes numbers, (nested) lists of "
+        f"cannot make a Tensor of {what}: it takes numbers, (nested) lists of "
         "numbers with equal lengths, or an array of them"
     )
 
@@ -759,6 +828,29 @@ def attached(what: str) -> str:
         "GradNerve's functions on the tensor itself, and for a list of tensors np.stack([...]) "
         "instead of np.array([...])."
     )
+
+
+def not_a_shape(function: str, shape: Any) -> str:
+    return (
+        f"{function}: a shape is a whole number or a tuple of them, such as 3 or (2, 3), not "
+        f"{shape!r}"
+    )
+
+
+def shape_in_parts(function: str, parts: Sequence[int]) -> str:
+    return f"{function} takes the shape as one tuple: write {function}({tuple(parts)})"
+
+
+def negative_shape(function: str, shape: Any) -> str:
+    return f"{function}: no axis can have a negative length, but the shape is {shape}"
+
+
+def how_many(function: str, num: Any) -> str:
+    return f"{function}: num says how many numbers, 0 or more, not {num!r}"
+
+
+def no_step(start: Any, stop: Any) -> str:
+    return f"arange: with a step of 0 it never comes from {start} to {stop}"
 
 
 def no_such_device(device: Any, library: str = "NumPy", known: Sequence[str] = ("cpu",)) -> str:
@@ -964,6 +1056,10 @@ def matrix_norm_ord(ord: Any) -> str:
     return f"matrix_norm: ord is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not {ord!r}"
 
 
+def vector_norm_ord(ord: str) -> str:
+    return f"the ord of a vector's norm is a number, such as 1, 2 or inf; {ord!r} is of matrices"
+
+
 def norm_axis(shape: tuple[int, ...]) -> str:
     return (
         f"norm: say along which axis (vectors) or two different axes (matrices) of an array of "
@@ -1024,9 +1120,19 @@ def not_a_module(name: str, value: Any) -> str:
 
 
 def state_keys(missing: list[str], unexpected: list[str]) -> str:
-    lines = [f"missing {key!r}.{nearest(key, unexpected)}" for key in missing]
+    near = {key: nearest(key, unexpected) for key in missing}
+    lines = [f"missing {key!r}" + (f".{hint}" if hint else "") for key, hint in near.items()]
     lines += [f"unexpected {key!r}" for key in unexpected]
     return "the state dict does not fit this module: " + "; ".join(lines)
+
+
+def not_a_state(state: Any) -> str:
+    message = "load_state_dict takes arrays by their names, as state_dict() gives them, not {}"
+    if isinstance(state, (str, Path)):
+        return message.format("a path") + (
+            f": load it first, load_state_dict(gradnerve.io.load_weights({str(state)!r}))"
+        )
+    return message.format(type(state).__name__)
 
 
 def state_shapes(wrong: dict[str, tuple]) -> str:
@@ -1159,7 +1265,7 @@ def born(
 ) -> str:
     message = f"{operator} made {kind[0]} at element {kind[1]}, {at(line)}, of finite operands:"
     for name, arg in zip(names, args, strict=False):
-        if hasattr(arg, "shape"):
+        if _is_array(arg):
             message += f"\n  {name}: {describe(arg)}, {_range(arg)}"
         elif isinstance(arg, (int, float)):
             message += f"\n  {name}: {arg}"
@@ -1167,7 +1273,7 @@ def born(
 
 
 def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
-    what = describe(arg) if hasattr(arg, "shape") else repr(arg)
+    what = describe(arg) if _is_array(arg) else repr(arg)
     return (
         f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element "
         f"{kind[1]}. No operator made it: it came in with the data or with a parameter."

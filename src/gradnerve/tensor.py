@@ -348,7 +348,7 @@ class Tensor(ArrayMethods):
         if self._requires_grad:
             parts.append("requires_grad=True")
         if type(self._record) is tuple:
-            parts.append(f"operator={self._record[0].name}")
+            parts.append(f"operator={graph.made_by(self._record).name}")
         elif type(self._record) is Freed:
             parts.append(f"operator={self._record.operator.name} (freed)")
         if self.name:

@@ -65,7 +65,12 @@ def _(ct, x):
 @operator
 def permute_dims(x, axes):
     """The axes in another order: axis i of the result is axis axes[i] of x."""
-    return array_library(x).permute_dims(x, axes)
+    try:
+        return array_library(x).permute_dims(x, axes)
+    except ValueError as error:
+        if isinstance(error, AxisError):
+            raise
+        raise ValueError(errors.no_order_of_axes(axes, x.shape)) from None
 
 
 @permute_dims.rule("x", r"\bar x = \bar y\;\text{with its axes put back}")
@@ -88,7 +93,11 @@ def _(ct):
 @operator
 def squeeze(x, axis):
     """Without the given axes, which have length 1."""
-    return array_library(x).squeeze(x, axis=axis)
+    try:
+        return array_library(x).squeeze(x, axis=axis)
+    except ValueError:
+        longer = [a for a in axes_of(axis, x.shape) if x.shape[a] != 1]
+        raise ValueError(errors.squeezed(longer[0], x.shape)) from None
 
 
 @squeeze.rule("x", r"\bar x = \operatorname{reshape} \bar y")
@@ -156,9 +165,16 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     >>> gn.concat([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0])])
     Tensor([1., 2., 3.], dtype=float64)
     """
-    if len(arrays) == 0:
-        raise ValueError("concat: there is nothing to join; give it one array or more")
+    check_arrays("concat", arrays, axis)
     return _concat(axis, *arrays)
+
+
+def check_arrays(name: str, arrays: Any, axis: Any) -> None:
+    """A function that joins takes a list of arrays, with one in it at least."""
+    if not hasattr(arrays, "__len__") or getattr(axis, "shape", None):
+        raise TypeError(errors.not_a_list_of_arrays(name, arrays))
+    if len(arrays) == 0:
+        raise ValueError(f"{name}: there is nothing to join; give it one array or more")
 
 
 @operator
@@ -187,12 +203,18 @@ def _(ct, shift, axis):
 @operator
 def _astype(x, dtype, copy=True):
     """The same values in another dtype (`copy=False`: the same array, where it has it already)."""
-    library = array_library(x)
+    if loss := imaginary_loss(x, dtype):
+        raise TypeError(f"{loss}: write gn.real")
+    return array_library(x).astype(x, dtype, copy=copy)
+
+
+def imaginary_loss(x: Any, dtype: Any) -> str:
+    """What is lost if complex x is made real, in words. (A boolean is whether x is 0 or not.)"""
     if is_complex(x):
-        target = library.empty(0, dtype=dtype)
+        target = array_library(x).empty(0, dtype=dtype)
         if kind_of(target) not in ("b", "c"):
-            raise TypeError(f"{x.dtype} to {target.dtype} drops the imaginary part: write gn.real")
-    return library.astype(x, dtype, copy=copy)
+            return f"{x.dtype} to {target.dtype} drops the imaginary part"
+    return ""
 
 
 @_astype.rule("x", r"\bar x = \bar y\;\text{(0 through whole numbers, which are steps)}")
@@ -385,6 +407,8 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> Any:
     """An axis cut into `chunks` parts of one length, the last shorter, as PyTorch; maybe fewer."""
     x = as_tensor_or_array(x)
     axis = axis_index(axis, x, "chunk")
+    if _whole(chunks) is None:
+        raise TypeError(errors.not_whole("chunk", "chunks", chunks))
     if chunks < 1:
         raise ValueError(f"chunk: there must be a chunk at least, got chunks={chunks}")
     length = max(1, -(-x.shape[axis] // chunks))
@@ -416,7 +440,13 @@ def as_tensor_or_array(x: Any, like: Any = None) -> Any:
     if holds_tensor(x):
         like = first_tensor(x)
         return stack([as_tensor_or_array(part, like) for part in x])
-    return as_array(x, like)
+    try:
+        array = as_array(x, like)
+    except ValueError:  # lists of different lengths
+        raise ValueError(errors.not_an_array(x)) from None
+    if array is not x and not kind_of(array):
+        raise TypeError(errors.not_an_array(x))
+    return array
 
 
 def plain(x: Any) -> Any:
@@ -484,6 +514,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     >>> gn.stack([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0, 4.0])]).shape
     (2, 2)
     """
+    check_arrays("stack", arrays, axis)
     arrays = arrays_of(*arrays)
     if len({x.shape for x in arrays}) > 1:
         i, x = next((i, x) for i, x in enumerate(arrays) if x.shape != arrays[0].shape)
@@ -613,14 +644,14 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     return together
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, each broadcast to the shape that they have together."""
     arrays = tuple(arrays_of(*arrays))
     shape = broadcast_shapes(*(x.shape for x in arrays))
-    return tuple(broadcast_to(x, shape) for x in arrays)
+    return [broadcast_to(x, shape) for x in arrays]
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """The coordinates of a grid, of vectors of those along each axis: (M,), (N,) -> 2 of (N, M).
 
     With `indexing="ij"` (M, N), in the order of the vectors; the default swaps the first two.
@@ -690,7 +721,9 @@ def tile(x: Any, repetitions: Any) -> Any:
     [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
     """
     x = as_tensor_or_array(x)
-    times = [python.index(t) for t in np.atleast_1d(np.asarray(repetitions, dtype=object))]
+    times = np.atleast_1d(np.asarray(repetitions, dtype=object)).tolist()
+    if wrong := [t for t in times if _whole(t) is None]:
+        raise TypeError(errors.not_whole("tile", "a number of repetitions", wrong[0]))
     if any(t < 0 for t in times):
         raise ValueError(f"tile: repetitions may not be negative, got {tuple(times)}")
     ndim = max(len(times), len(x.shape))
@@ -762,6 +795,8 @@ def flipud(x: Any) -> Any:
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned k times by 90°, from the first axis towards the second."""
     x = as_tensor_or_array(x)
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes are the two of a plane, not {axes}")
     a, b = axes_of(axes, x.shape, "rot90")
     if k % 4 == 0:
         return x
