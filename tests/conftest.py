@@ -37,10 +37,9 @@ def jax():
         if os.environ.get("CI") == "true":
             pytest.fail("CI compares with JAX: install the extra `bench`")
         pytest.skip("JAX, a reference, is not installed (pip install '.[bench]')")
-    before = jax.config.jax_enable_x64
+    # GradNerve does so too, for good, once it meets an array of JAX.
     jax.config.update("jax_enable_x64", True)
-    yield jax
-    jax.config.update("jax_enable_x64", before)
+    return jax
 
 
 @pytest.fixture

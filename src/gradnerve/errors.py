@@ -9,7 +9,9 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from operator import index
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from numpy.exceptions import AxisError
@@ -31,7 +33,7 @@ class NonFinite(FloatingPointError):
 
 
 class ChangedInPlace(RuntimeError):
-    """Debug mode found that a value saved for backward was changed in place."""
+    """A value saved for backward was changed in place."""
 
 
 class GradcheckError(AssertionError):
@@ -39,6 +41,9 @@ class GradcheckError(AssertionError):
 
 
 # --- Where the user is ----------------------------------------------------------------------------
+
+Place = tuple[CodeType, int, int]
+"""An instruction: its code, where in it, and the number of the line."""
 
 
 def user_line() -> tuple[str, int]:
@@ -53,6 +58,26 @@ def caller_writes_to_an_array() -> bool:
     """Whether the line that asked a Tensor for a number is at `a[...] = tensor`."""
     frame = sys._getframe(2)
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+
+
+def user_place() -> Place:
+    """The innermost instruction outside GradNerve."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti, frame.f_lineno
+
+
+def is_only_looked_at(place: Place) -> bool:
+    """Whether what a call at this place returns is just compared, or shown: nothing depends on it.
+
+    As in `while float(error) > tolerance:` and `print(float(loss))`.
+    """
+    code, last, _ = place
+    following = (step.opname for step in dis.get_instructions(code) if step.offset > last)
+    passing = ("LOAD", "PUSH", "PRECALL", "CALL", "CACHE", "KW_NAMES", "BUILD", "COPY", "NOP")
+    use = next((name for name in following if not name.startswith(passing)), "")
+    return use.startswith(("COMPARE", "CONTAINS", "FORMAT", "POP_TOP", "POP_JUMP", "TO_BOOL"))
 
 
 def at(line: tuple[str, int]) -> str:
@@ -175,6 +200,22 @@ def no_axis(axis: int, ndim: int | None) -> str:
         return f"there is no axis {axis}: the array has no axes, it is a single number"
     axes = "only axis 0 (or -1)" if ndim == 1 else f"axes 0 to {ndim - 1} (or -{ndim} to -1)"
     return f"there is no axis {axis}: the array has {axes}"
+
+
+def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
+    """What is wrong with these axes of an array that has `ndim`, if anything is."""
+    for axis in axes:
+        try:
+            inside = -ndim <= index(axis) < ndim
+        except TypeError:
+            return TypeError(f"an axis is a whole number, not {axis!r}")
+        if not inside:
+            return AxisError(no_axis(axis, ndim))
+    counted = [index(axis) % ndim for axis in axes]
+    for i, axis in enumerate(counted):
+        if axis in counted[:i]:
+            return ValueError(f"axis {axis} is named twice in {tuple(axes)}")
+    return None
 
 
 def describe(arg: Any) -> str:
@@ -609,15 +650,15 @@ def not_installed(library: str, extra: str, error: ImportError) -> str:
 
 
 def no_such_dtype(library: str, dtype: Any) -> str:
-    return f"{library} has no arrays of {dtype}: convert first, with x.astype('float64') for example"
+    return f"{library} has no arrays of {dtype}: convert first: x.astype('float64')"
 
 
 def two_libraries(
     name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
 ) -> str:
     return (
-        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an operator "
-        f"computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an "
+        f"operator computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
     )
 
 
@@ -628,10 +669,17 @@ def two_devices(name: str, devices: Sequence[Any]) -> str:
     )
 
 
+def not_moved(optimizer: str, data: Any) -> str:
+    return (
+        f"{optimizer}.update returned nothing, so the parameter was not moved: arrays of type "
+        f"{type(data).__name__} never change. Return the new array: data - self.lr * grad"
+    )
+
+
 def foreign_graph(kind: str) -> str:
     return (
-        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see what "
-        "GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
+        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see "
+        "what GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
     )
 
 
@@ -1014,6 +1062,30 @@ def changed_in_place(
         f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was "
         f"{by}: the gradient would be wrong. Change it after backward(), or write a new array (x = "
         "x + 1)."
+    )
+
+
+def became_a_number(place: Place, tensor: Any, everything: bool) -> str:
+    label = f" ({tensor.name!r})" if getattr(tensor, "name", None) else ""
+    lost = (
+        "nothing that the function returns depends on its arguments in any other way, so its "
+        "gradient would be 0"
+        if everything
+        else "what is computed from that number is a constant to the gradient"
+    )
+    return (
+        f"{at((place[0].co_filename, place[2]))} makes a Python number of a traced tensor{label}: "
+        f"{lost}. Compute with the tensor: x * 2, not float(x) * 2; gn.sin(x), not math.sin(x). "
+        "Where a constant is meant, say so: float(gn.stop_gradient(x))."
+    )
+
+
+def changed_since(operator: str, name: str, value: Any, line: tuple[str, int]) -> str:
+    label = f" ({value.name!r})" if getattr(value, "name", None) else ""
+    return (
+        f"backward needs {name}{label} of `{operator}`, but {at(line)} has changed it in place "
+        "since: the gradient would be wrong. Change it after backward(), or make a new array: "
+        "b = b * 2, not b *= 2."
     )
 
 

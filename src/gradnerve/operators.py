@@ -96,6 +96,23 @@ class Operator:
             entry = (position, lambda seen: rule(*pick(seen)), slice(None), None)
         self.rules = (*(old for old in self.rules if old[0] != position), entry)
 
+    def joint_rules(self, args: tuple[Any, ...], seen: list[Any]) -> tuple[Rule, ...]:
+        """What the joint rule gives each input, as if each had a rule of its own."""
+        assert self.joint is not None
+        rule, positions = self.joint
+        if self.variadic:
+            positions = tuple(range(len(self.names) - 1, len(args)))
+        seen[2] = tuple(getattr(args[i], "_requires_grad", False) for i in positions)
+        shares = rule(seen)
+        if not isinstance(shares, (tuple, list)) or len(shares) != len(positions):
+            raise TypeError(errors.joint_rule_gave(self.name, len(positions), shares))
+        pairs = zip(positions, shares, strict=True)
+        return tuple((i, lambda _, share=share: share, 0, None) for i, share in pairs)
+
+    def name_of(self, position: int) -> str:
+        """The name of an argument, by its place among them."""
+        return self.names[min(position, len(self.names) - 1)]
+
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
         if not options:

@@ -44,8 +44,9 @@ class Tensor(ArrayMethods):
     [3.] [2.]
 
     `data` is the value: an array (of NumPy, JAX, PyTorch or CuPy) is taken as it is, without a
-    copy; numbers and lists become NumPy arrays. `grad`, after `backward()`, says how much the result changes per unit of change in each
-    element of `data`: an array of the same shape and dtype. `name` is for messages and drawings.
+    copy; numbers and lists become NumPy arrays. `grad`, after `backward()`, says how much the
+    result changes per unit of change in each element of `data`: an array of the same shape and
+    dtype. `name` is for messages and drawings.
 
     Raises TypeError for data that is no array of numbers, and for integers or booleans that are to
     require grad.
@@ -236,16 +237,24 @@ class Tensor(ArrayMethods):
     # __array_ufunc__ and __array_function__ here.
 
     def item(self, *index: int) -> Any:
-        """The value of a tensor with one element, or of one at an index, as a Python number."""
-        if index:
-            return moved(self._data, "numpy").item(*index)
-        if self.size != 1:
+        """The value of a tensor with one element, or of one at an index, as a Python number.
+
+        No gradient flows through a number: a function that is being traced warns of it.
+        """
+        if not index and self.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
-        return self._data.item()
+        self._note_reading()
+        return (moved(self._data, "numpy") if index else self._data).item(*index)
 
     def tolist(self) -> Any:
-        """The value as nested Python lists."""
+        """The value as nested Python lists of numbers."""
+        self._note_reading()
         return self._data.tolist()
+
+    def _note_reading(self) -> None:
+        readings = graph.readings.get()
+        if readings is not None and self._requires_grad:
+            readings.setdefault(errors.user_place(), self)
 
     def __float__(self) -> float:
         # `array[i] = tensor` asks for a number, without a word of the array it will be lost in.
@@ -254,7 +263,7 @@ class Tensor(ArrayMethods):
         return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self.detach().item())
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -348,7 +357,7 @@ class Tensor(ArrayMethods):
         return f"Tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self.detach().item(), spec) if spec else repr(self)
 
     # --- Copies and files -------------------------------------------------------------------------
 
@@ -357,7 +366,7 @@ class Tensor(ArrayMethods):
         if self._requires_grad and self._record is not None:
             raise RuntimeError(errors.COPY_OF_RESULT)
         state = (self._data, self._grad, self._requires_grad, self.name)
-        return _rebuild, (type(self), *state)
+        return rebuilt, (type(self), *state)
 
     # From here on the methods hand their arguments on to an operator in ops/. (For those that do
     # nothing else, ops/__init__.py puts the operator itself in their place: it is quicker.)
@@ -506,7 +515,10 @@ class Tensor(ArrayMethods):
         """Write into the array itself."""
         value = value._data if isinstance(value, Tensor) else value
         try:
-            self._data = kernels(self._data).write(self._data, key, value)
+            data = kernels(self._data).write(self._data, key, value)
+            if data is self._data:  # else it could not be written to: a copy was
+                writing.changed([data], next(graph.numbers))
+            self._data = data
         except Exception as error:
             names = ("x", "key", "value")
             raise errors.explained(error, "setitem", names, (self, key, value)) from None
@@ -617,7 +629,9 @@ def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
 
 
-def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
+def rebuilt(
+    kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str | None
+) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
     tensor.grad = grad

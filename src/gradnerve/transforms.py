@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import CellType, FunctionType, MethodType
@@ -284,7 +285,7 @@ class _Traced:
                 raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
-        with recording(True):
+        with recording(True), _noting_readings() as readings:
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
         # f may have written to its arguments: what they were is what we differentiate by.
@@ -298,9 +299,29 @@ class _Traced:
         self.arrays = [_output_array(y) for y in self.outputs]
         roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
         self.wanted, older = paths(roots, self.variables, since)
+        self.check_readings(readings, since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
+
+    def check_readings(self, readings: dict[errors.Place, Tensor], since: int) -> None:
+        """Say where f made a number of what depends on its primals: RuntimeError if no more does.
+
+        An outer function's readings are left to its own check.
+        """
+        outer = graph.readings.get()
+        own = {variable._number for variable in self.variables}
+        for place, tensor in readings.items():
+            wanted, _ = paths([tensor], self.variables, since)
+            if wanted == own and tensor._number not in own:
+                if outer is not None:
+                    outer.setdefault(place, tensor)
+            elif not errors.is_only_looked_at(place):
+                everything = self.wanted == own
+                message = errors.became_a_number(place, tensor, everything)
+                if everything:
+                    raise RuntimeError(message)
+                warnings.warn_explicit(message, UserWarning, place[0].co_filename, place[2])
 
     def result(self) -> Any:
         """What f returned, like its primals."""
@@ -335,7 +356,7 @@ class _Traced:
         return self.like_primals([graph.gradient_of(ct) for ct in found])
 
     def walk(self, cts: Sequence[Any], record: bool = False) -> list[Any]:
-        """The cotangent of each variable, in the walk's convention."""
+        """The cotangent of each variable, in the walk's convention. None for an output: no part."""
         record = record or self.attached
         if graph.recording.get():
             record = record or any(isinstance(ct, Tensor) and ct.requires_grad for ct in cts)
@@ -343,6 +364,7 @@ class _Traced:
             (y, ct)
             for y, ct in zip(self.outputs, cts, strict=True)
             if isinstance(y, Tensor) and y.requires_grad and y._number in self.wanted
+            if ct is not None
         ]
         roots = [y for y, _ in pairs]
         seeds = [_as_value(ct, record) for _, ct in pairs]
@@ -390,18 +412,21 @@ class _Traced:
         y = self.arrays[i]
         for v in self.variables:
             _check_size(y, v.data)
-        zeros = [np.zeros(other.shape, other.dtype) for other in self.arrays]
-        rows: list[list[Any]] = []
-        for element in np.ndindex(y.shape):
+        # The other outputs have no part in it: a zero for them would make NaN of their infinities.
+        others: list[Any] = [None] * len(self.arrays)
+        rows: list[Any] = [[] for _ in self.variables]
+        if not self.attached:  # arrays: each row goes to its place, so that none is there twice
+            rows = [np.empty((y.size, *v.shape), v.dtype) for v in self.variables]
+        for n, element in enumerate(np.ndindex(y.shape)):
             seed = np.zeros(y.shape, y.dtype)
             seed[element] = 1
-            found = self.walk([*zeros[:i], seed, *zeros[i + 1 :]])
+            found = self.walk([*others[:i], seed, *others[i + 1 :]])
             # Of a complex output this is the derivative itself; of a real one, the gradient.
-            rows.append(found if is_complex(y) else [graph.gradient_of(ct) for ct in found])
-        stacked = [
-            _stacked([row[j] for row in rows], y.shape, v) for j, v in enumerate(self.variables)
-        ]
-        return self.like_primals(stacked)
+            for row, ct in zip(rows, found, strict=True):
+                row[n : n + 1] = [ct if is_complex(y) else graph.gradient_of(ct)]
+        return self.like_primals(
+            [_stacked(row, y.shape, v) for row, v in zip(rows, self.variables, strict=True)]
+        )
 
 
 class _Input:
@@ -567,12 +592,10 @@ def _found_or_zeros(found: dict[int, Any], variable: Tensor, as_tensor: bool) ->
     return _as_value(ct, as_tensor)
 
 
-def _stacked(rows: list[Any], shape: tuple[int, ...], variable: Tensor) -> Any:
-    if not rows:
-        return np.zeros(shape + variable.shape, variable.dtype)
-    if any(isinstance(row, Tensor) for row in rows):
-        return ops.reshape(ops.stack(rows), shape + variable.shape)
-    return np.stack(rows).reshape(shape + variable.shape)
+def _stacked(rows: Any, shape: tuple[int, ...], variable: Tensor) -> Any:
+    if isinstance(rows, list):
+        rows = ops.stack(rows) if rows else np.empty((0, *variable.shape), variable.dtype)
+    return ops.reshape(rows, shape + variable.shape)
 
 
 def _check_size(y: Any, x: Any) -> None:
@@ -621,6 +644,16 @@ def recording(value: bool) -> Iterator[None]:
         yield
     finally:
         graph.recording.reset(token)
+
+
+@contextmanager
+def _noting_readings() -> Iterator[dict[errors.Place, Tensor]]:
+    readings: dict[errors.Place, Tensor] = {}
+    token = graph.readings.set(readings)
+    try:
+        yield readings
+    finally:
+        graph.readings.reset(token)
 
 
 def tree() -> Any:

@@ -67,6 +67,13 @@ BINARY_EDGES = {
     "x**0 at 0": (ops.pow, "pow", [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]),
     "0**y": (ops.pow, "pow", [0.0, 0.0, 0.0], [0.0, 0.5, 2.0]),
     "maximum ties": (ops.maximum, "maximum", [1.0, 2.0, 3.0, inf], [1.0, 3.0, 2.0, inf]),
+    "atan2 at the origin": (ops.atan2, "atan2", [0.0, 0.0, 0.0, -1.0], [0.0, 1.0, -1.0, 0.0]),
+    "logaddexp with infinities": (
+        ops.logaddexp,
+        "logaddexp",
+        [inf, 1.0, -inf, inf, inf],
+        [1.0, inf, 1.0, -inf, inf],
+    ),
     "minimum ties": (ops.minimum, "minimum", [1.0, 2.0, 3.0, -inf], [1.0, 3.0, 2.0, -inf]),
     "x / 0": (ops.divide, "divide", [1.0, 0.0], [2.0, 3.0]),
     "hypot": (ops.hypot, "hypot", [3.0, 0.0, -1e200], [4.0, 2.0, 1e200]),
@@ -217,6 +224,47 @@ def test_logsumexp_with_infinities(torch):
     y, (found,) = gradients(ops.logsumexp, [inf, 0.0])
     assert y == inf
     assert found[1] == 0, "e^(0 - ∞)"
+
+
+def test_logaddexp_with_an_infinity_is_flat_to_the_second_order():
+    for pair in ((inf, 1.0), (-inf, 1.0)):
+        found = gn.hessian(lambda x: ops.logaddexp(x[0], x[1]))(np.array(pair))
+        np.testing.assert_array_equal(found, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-25, 1e200])
+def test_atan2_where_squares_are_no_numbers(size):
+    by_first, by_second = gn.grad(ops.atan2, argnums=(0, 1))(size, 2 * size)
+    np.testing.assert_allclose(by_first * size, 0.4)
+    np.testing.assert_allclose(by_second * size, -0.2)
+
+
+def test_the_angle_of_0_has_gradient_0():
+    z = np.array([0j, 1j])
+    np.testing.assert_array_equal(gn.grad(lambda z: gn.sum(np.angle(z)))(z), [0, -1])
+    np.testing.assert_array_equal(
+        gn.hessian(lambda x: ops.atan2(x[0], x[1]))(np.zeros(2)), np.zeros((2, 2))
+    )
+
+
+def test_weights_sum_to_1_where_the_logarithm_has_few_digits():
+    x = np.full(4, 1e8, np.float32)  # the next number is 8 away
+    assert gn.grad(gn.logsumexp)(x).tolist() == [0.25] * 4
+    assert gn.grad(lambda x: ops.logaddexp(x, x))(x[0]) == 1.0
+    assert gn.grad(lambda x: ops.logaddexp2(x, x))(x[0]) == 1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logsumexp_and_softmax_of_no_elements(dtype, torch):
+    x = np.zeros((3, 0), dtype)
+    y = gn.logsumexp(x, axis=1)
+    assert (y.tolist(), y.dtype) == ([-inf] * 3, dtype)
+    assert y.tolist() == torch.tensor(x).logsumexp(1).tolist()
+    assert gn.logsumexp(x[:0].T, axis=0, keepdims=True).shape == (1, 0)
+    assert gn.grad(lambda x: gn.sum(gn.logsumexp(x, axis=1)))(x).shape == (3, 0)
+    for f in (gn.softmax, gn.log_softmax):
+        assert (f(x).shape, f(x).dtype) == ((3, 0), dtype)
+        assert gn.grad(lambda x, f=f: gn.sum(f(x)))(x).shape == (3, 0)
 
 
 def test_nan_goes_through():

@@ -204,8 +204,20 @@ def test_axes_out_of_range_are_named():
             call()
     with pytest.raises(np.exceptions.AxisError, match=r"moveaxis: there is no axis 2: .* \(2, 3\)"):
         gn.moveaxis(x, 2, 0)
-    with pytest.raises(ValueError, match=r"moveaxis: an axis is named twice in \(0, -2\)"):
+    with pytest.raises(ValueError, match=r"moveaxis: axis 0 is named twice in \(0, -2\); its sha"):
         gn.moveaxis(x, (0, -2), (0, 1))
+    for axis in ((0, 1), None, 0.5, "rows"):
+        with pytest.raises(TypeError, match=r"unstack: an axis is a whole number, not "):
+            gn.unstack(x, axis=axis)
+    for call in (  # these took an axis that is not there for another one
+        lambda: gn.linalg.norm(x, axis=2), lambda: gn.tensordot(x, x, axes=((2,), (0,))),
+        lambda: gn.average(x, axis=2, weights=[1.0, 1.0]), lambda: gn.diag_embed(x, axis1=3),
+        lambda: gn.linalg.tensorsolve(np.eye(2), np.ones(2), axes=(2,)),
+    ):  # fmt: skip
+        with pytest.raises(
+            np.exceptions.AxisError, match=r"\w+: there is no axis [23]: .* its sha"
+        ):
+            call()
     with pytest.raises(ValueError, match="2 axes are to move, but there are 1 destinations"):
         gn.moveaxis(x, (0, 1), 0)
     with pytest.raises(ValueError, match=r"array 0 has \(2, 3\) and array 1 has \(3, 2\)"):

@@ -418,9 +418,7 @@ def convolve_input(c: Array, weight: Array, window: Window, groups: int, shape: 
     out = c.shape[2:]
     rows = library.reshape(c, (shape[0], groups, factors.shape[1], math.prod(out)))
     values = library.matrix_transpose(factors) @ rows
-    return window_gather(
-        library.reshape(values, (*shape[:2], *window.kernel, *out)), window, shape
-    )
+    return window_gather(library.reshape(values, (*shape[:2], *window.kernel, *out)), window, shape)
 
 
 def convolve_weight(c: Array, x: Array, window: Window, groups: int) -> Array:

@@ -62,7 +62,7 @@ def is_concrete(array: Array) -> bool:
 
 def device_of(array: Array) -> None:
     """None: what is made without a device goes where the arrays are that it meets."""
-    return None
+    return
 
 
 def device_named(name: str) -> Any:

@@ -1,4 +1,7 @@
-"""Functions that make Tensors: of a shape, of numbers, of other libraries' arrays."""
+"""Functions that make Tensors: of a shape, of numbers, of other libraries' arrays.
+
+They make NumPy arrays, unless `device` names another library, or a device of one: "torch:cuda".
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,18 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors
-from gradnerve.backends import array_library, library_name, moved, target
+from gradnerve.backends import NAMES, array_library, library_name, moved, target
 from gradnerve.backends import device as place_of
 from gradnerve.graph import operator
 from gradnerve.ops import elementwise
 from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
 from gradnerve.ops.shape import copy as copied
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like",
+    "linspace", "ones", "ones_like", "zeros", "zeros_like",
+]  # fmt: skip
 
 # --- From values ----------------------------------------------------------------------------------
 
@@ -30,13 +38,14 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
     >>> gn.asarray([x, x * x, 1.0])
     Tensor([2., 4., 1.], dtype=float64, requires_grad=True, operator=concat)
     """
-    check_device(device)
     if isinstance(obj, (list, tuple)) and holds_tensor(obj):
         if copy is False:
             raise ValueError("asarray: a list of Tensors can only be copied; leave out copy=False")
         obj = stack([asarray(part) for part in obj])
         copy = None
     if isinstance(obj, Tensor):
+        if device is not None and device != "cpu":
+            obj = obj.to(device)
         if dtype is not None and obj.dtype != dtype:
             if copy is False:
                 raise ValueError(
@@ -45,10 +54,10 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
                 )
             return astype(obj, dtype)
         return copied(obj) if copy else obj
-    if dtype is None and copy is None:
-        return Tensor(obj)
-    Tensor(obj)  # an error for what is no array of numbers
-    return Tensor(array_library(obj).asarray(obj, dtype=dtype, copy=copy))
+    array = Tensor(obj).data  # or an error, for what is no array of numbers
+    if dtype is not None or copy is not None:
+        array = array_library(obj).asarray(obj, dtype=dtype, copy=copy)
+    return Tensor(_placed(array, device))
 
 
 def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -58,9 +67,7 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
     >>> gn.from_dlpack(np.array([1.0, 2.0]))
     Tensor([1., 2.], dtype=float64)
     """
-    check_device(device)
-    options = {"device": device, "copy": copy}
-    return Tensor(np.from_dlpack(x, **{k: v for k, v in options.items() if v is not None}))
+    return Tensor(_placed(np.from_dlpack(x, copy=copy), device))
 
 
 def arange(
@@ -72,11 +79,10 @@ def arange(
     >>> gn.arange(1, 7, 2)
     Tensor([1, 3, 5], dtype=int64)
     """
-    check_device(device)
     start, stop, step = (_constant(value, "arange") for value in (start, stop, step))
     if stop is None:
         start, stop = 0 * start, start
-    return Tensor(np.arange(start, stop, step, dtype=dtype))
+    return Tensor(_placed(np.arange(start, stop, step, dtype=dtype), device))
 
 
 def linspace(
@@ -88,9 +94,8 @@ def linspace(
     >>> gn.linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
     """
-    check_device(device)
     start, stop = (_constant(value, "linspace") for value in (start, stop))
-    return Tensor(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint))
+    return Tensor(_placed(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint), device))
 
 
 def _constant(value: Any, function: str) -> Any:
@@ -107,20 +112,17 @@ def _constant(value: Any, function: str) -> Any:
 
 def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of a shape, with whatever numbers the memory holds."""
-    check_device(device)
-    return Tensor(np.empty(shape, dtype=dtype))
+    return Tensor(_placed(np.empty(shape, dtype=dtype), device))
 
 
 def zeros(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Zeros: `zeros(3)`, `zeros((2, 3))`; float64 unless another dtype is given."""
-    check_device(device)
-    return Tensor(np.zeros(shape, dtype=dtype))
+    return Tensor(_placed(np.zeros(shape, dtype=dtype), device))
 
 
 def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones: `ones(3)`, `ones((2, 3))`; float64 unless another dtype is given."""
-    check_device(device)
-    return Tensor(np.ones(shape, dtype=dtype))
+    return Tensor(_placed(np.ones(shape, dtype=dtype), device))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -133,11 +135,10 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> 
     Tensor([[3, 3],
             [3, 3]], dtype=int64)
     """
-    check_device(device)
     if isinstance(fill_value, Tensor):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return copied(broadcast_to(asarray(fill_value, dtype=dtype), shape))
-    return Tensor(np.full(shape, fill_value, dtype=dtype))
+        return copied(broadcast_to(asarray(fill_value, dtype=dtype, device=device), shape))
+    return Tensor(_placed(np.full(shape, fill_value, dtype=dtype), device))
 
 
 def eye(
@@ -150,8 +151,7 @@ def eye(
     Tensor([[0., 1., 0.],
             [0., 0., 1.]], dtype=float64)
     """
-    check_device(device)
-    return Tensor(np.eye(n_rows, n_cols, k=k, dtype=dtype))
+    return Tensor(_placed(np.eye(n_rows, n_cols, k=k, dtype=dtype), device))
 
 
 # --- Like another: of an array an array, of a Tensor a Tensor -------------------------------------
@@ -184,16 +184,18 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, device: Any = None) ->
 
 
 def _like(name: str, x: Any, dtype: Any, device: Any, *fill_value: Any) -> Any:
-    check_device(device)
     data = x.data if isinstance(x, Tensor) else x
-    array = getattr(array_library(data), name)(data, *fill_value, dtype=dtype)
+    array = _placed(getattr(array_library(data), name)(data, *fill_value, dtype=dtype), device)
     return Tensor(array) if isinstance(x, Tensor) else array
 
 
-def check_device(device: Any) -> None:
-    """ValueError for a device that these arrays cannot be on."""
-    if device not in (None, "cpu"):
+def _placed(array: Any, device: Any) -> Any:
+    """An array on a device, which may be that of another library: "torch:cuda"."""
+    if device is None or device == "cpu":
+        return array
+    if isinstance(device, str) and device.partition(":")[0] not in NAMES:
         raise ValueError(errors.no_such_device(device))
+    return moved(array, *target(device))
 
 
 # --- From one library to another ------------------------------------------------------------------

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.tensor import Tensor
+__all__ = [
+    "bool", "can_cast", "complex64", "complex128", "e", "finfo", "float32", "float64", "iinfo",
+    "inf", "int8", "int16", "int32", "int64", "isdtype", "nan", "newaxis", "pi", "result_type",
+    "uint8", "uint16", "uint32", "uint64",
+]  # fmt: skip
 
 __array_api_version__ = "2024.12"
 
@@ -116,7 +120,8 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
     A Python number leaves a dtype as it is, unless it is of a higher kind.
 
-    >>> result_type(Tensor([1.0], dtype=float32), float32, 2.0)
+    >>> import gradnerve as gn
+    >>> result_type(gn.Tensor([1.0], dtype=float32), float32, 2.0)
     dtype('float32')
     """
     return np.result_type(

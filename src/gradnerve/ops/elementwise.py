@@ -15,6 +15,18 @@ import math
 from gradnerve.backends import array_library, foreign, is_complex, kernels
 from gradnerve.graph import operator
 
+__all__ = [
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
+    "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "ceil", "clip", "conj", "copysign", "cos", "cosh", "divide", "equal", "erf", "exp", "expm1",
+    "floor", "floor_divide", "greater", "greater_equal", "hypot", "imag", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative",
+    "nextafter", "not_equal", "positive", "pow", "real", "reciprocal", "relu", "remainder",
+    "round", "sigmoid", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan",
+    "tanh", "trunc", "where",
+]  # fmt: skip
+
 # --- Arithmetic -----------------------------------------------------------------------------------
 
 
@@ -322,14 +334,15 @@ def logaddexp(x1, x2):
     return array_library(x1, x2).logaddexp(x1, x2)
 
 
-@logaddexp.rule("x1", r"\bar x_1 = \bar y\,e^{x_1 - y}")
-def _(ct, y, x1):
-    return ct * exp(x1 - y)
+# As e^(x1 - y), but exact where y is large, and so has few digits, and without ∞ - ∞.
+@logaddexp.rule("x1", r"\bar x_1 = \bar y\,\sigma(x_1 - x_2)")
+def _(ct, x1, x2):
+    return ct * sigmoid(x1 - x2)
 
 
-@logaddexp.rule("x2", r"\bar x_2 = \bar y\,e^{x_2 - y}")
-def _(ct, y, x2):
-    return ct * exp(x2 - y)
+@logaddexp.rule("x2", r"\bar x_2 = \bar y\,\sigma(x_2 - x_1)")
+def _(ct, x1, x2):
+    return ct * sigmoid(x2 - x1)
 
 
 @operator
@@ -428,18 +441,26 @@ def _(ct, x):
 
 @operator
 def atan2(x1, x2):
-    """The angle of the point (x2, x1), in radians from -π to π."""
+    """The angle of the point (x2, x1), in radians from -π to π. The gradient at (0, 0) is 0."""
     return array_library(x1, x2).atan2(x1, x2)
 
 
 @atan2.rule("x1", r"\bar x_1 = \bar y\,x_2 / (x_1^2 + x_2^2)")
 def _(ct, x1, x2):
-    return ct * x2 / (x1 * x1 + x2 * x2)
+    return ct * turn(x2, x1, x2)
 
 
 @atan2.rule("x2", r"\bar x_2 = -\bar y\,x_1 / (x_1^2 + x_2^2)")
 def _(ct, x1, x2):
-    return -ct * x1 / (x1 * x1 + x2 * x2)
+    return -ct * turn(x1, x1, x2)
+
+
+def turn(x, x1, x2):
+    """x / (x1² + x2²), where the squares may be too small or too large for numbers; 0 at (0, 0)."""
+    distance = hypot(x1, x2)
+    nowhere = distance == 0
+    distance = where(nowhere, 1.0, distance)
+    return where(nowhere, 0.0, x) / distance / distance
 
 
 @operator

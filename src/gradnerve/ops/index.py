@@ -22,6 +22,11 @@ from gradnerve.graph import operator
 from gradnerve.ops.elementwise import where
 from gradnerve.ops.shape import along, as_tensor_or_array, axis_index, plain
 
+__all__ = [
+    "gather", "index_add", "put_along_axis", "scatter", "scatter_add", "take",
+    "take_along_axis",
+]  # fmt: skip
+
 
 @operator
 def getitem(x, key):

@@ -34,10 +34,11 @@ from gradnerve.graph import operator
 from gradnerve.ops.diagonal import diagonal, put_diagonal
 from gradnerve.ops.elementwise import abs, conj, imag, real, sign, where, zeros_like
 from gradnerve.ops.reduce import any as any_of
-from gradnerve.ops.reduce import axes_of, max, min, prod, sum, unreduced
+from gradnerve.ops.reduce import max, min, prod, sum, unreduced
 from gradnerve.ops.shape import (
     arrays_of,
     as_tensor_or_array,
+    axes_of,
     concat,
     expand_dims,
     matrix_transpose,
@@ -46,6 +47,13 @@ from gradnerve.ops.shape import (
     reshape,
     roll,
 )
+
+__all__ = [
+    "cholesky", "cond", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
+    "inner", "inv", "kron", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
+    "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensordot", "tensorinv", "tensorsolve", "trace", "vdot", "vecdot", "vector_norm",
+]  # fmt: skip
 
 # --- What several functions need ------------------------------------------------------------------
 
@@ -154,6 +162,8 @@ def _(ct, x1, x2):
 @matmul.rule("x2", r"\bar X_2 = X_1^{\mathsf T}\,\bar Y")
 def _(ct, x1, x2):
     if len(x2.shape) == 1:
+        if len(x1.shape) == 2:  # without the array of all products
+            return ct @ x1
         return expand_dims(ct, -1) * x1
     if len(x1.shape) == 1:
         return expand_dims(x1, -1) * expand_dims(ct, -2)
@@ -195,7 +205,9 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
             raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
         summed1, summed2 = tuple(range(n1 - axes, n1)), tuple(range(axes))
     else:
-        summed1, summed2 = axes_of(axes[0], n1), axes_of(axes[1], n2)
+        summed1, summed2 = (
+            axes_of(part, x.shape, "tensordot") for part, x in zip(axes, (x1, x2), strict=True)
+        )
     lengths = [x1.shape[a] for a in summed1]
     if lengths != [x2.shape[a] for a in summed2]:
         raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
@@ -515,7 +527,7 @@ def tensorsolve(x1: Any, x2: Any, axes: Any = None) -> Any:
     """
     x1, x2 = arrays_of(x1, x2)
     if axes is not None:
-        last = axes_of(axes, len(x1.shape))
+        last = axes_of(axes, x1.shape, "tensorsolve")
         x1 = permute_dims(x1, tuple(a for a in range(len(x1.shape)) if a not in last) + last)
     shape = x1.shape[len(x2.shape) :]
     size = math.prod(shape)
@@ -954,7 +966,8 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
     """The length of vectors, (Σ|x|^ord)^(1/ord), along one axis, several, or all (None).
 
     `ord` is any number; 0 counts what is not 0, inf and -inf give the greatest and the smallest
-    |x|, and elements that tie share the gradient evenly. The gradient at 0 is 0.
+    |x|, and elements that tie share the gradient evenly. The gradient at 0 is 0, and so is the
+    second derivative, also that of norm² (JAX and PyTorch: NaN); Σ|x|² has the right one.
 
     >>> import gradnerve as gn
     >>> x = gn.Tensor([[3.0, 4.0], [0.0, 0.0]], requires_grad=True)
@@ -1017,10 +1030,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         if len(x.shape) not in (1, 2):
             raise ValueError(errors.norm_axis(x.shape))
         axis = tuple(range(len(x.shape)))
-    axes = axes_of(axis, len(x.shape))
+    axes = axes_of(axis, x.shape, "norm")
     if len(axes) == 1:
         return vector_norm(x, axes[0], keepdims, 2 if ord is None else ord)
-    if len(axes) != 2 or axes[0] == axes[1]:
+    if len(axes) != 2:
         raise ValueError(errors.norm_axis(x.shape))
     moved = permute_dims(x, tuple(a for a in range(len(x.shape)) if a not in axes) + axes)
     return unreduced(matrix_norm(moved, ord="fro" if ord is None else ord), x, axes, not keepdims)

@@ -11,6 +11,10 @@ from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
 from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
 
+__all__ = [
+    "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
+]  # fmt: skip
+
 
 @operator
 def linear(x, weight, bias=None):
@@ -42,6 +46,8 @@ def _(ct):
 def softmax(x, axis=-1):
     """eˣ / Σ eˣ along the axis, without overflow."""
     library = array_library(x)
+    if x.size == 0:
+        return library.exp(x)
     y = library.exp(x - library.max(x, axis=axis, keepdims=True))
     y /= library.sum(y, axis=axis, keepdims=True)
     return y
@@ -56,6 +62,8 @@ def _(ct, y, axis):
 def log_softmax(x, axis=-1):
     """x - log Σ eˣ along the axis, without overflow."""
     library = array_library(x)
+    if x.size == 0:
+        return library.exp(x)
     y = x - library.max(x, axis=axis, keepdims=True)
     return y - library.log(library.sum(library.exp(y), axis=axis, keepdims=True))
 

@@ -25,6 +25,8 @@ from gradnerve.ops.shape import (
 from gradnerve.ops.sort import argsort
 from gradnerve.tensor import Tensor
 
+__all__ = ["pad"]
+
 Margins = tuple[tuple[int, int], ...]
 
 # What each mode takes besides the widths.

@@ -11,6 +11,8 @@ import numpy as np
 
 from gradnerve.backends import array_library, constant, device
 
+__all__ = ["manual_seed"]
+
 if TYPE_CHECKING:
     from numpy.random import Generator  # importing it takes a while; most programs never need it
 

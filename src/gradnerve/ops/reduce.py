@@ -22,31 +22,31 @@ from gradnerve.ops.shape import (
     arrays_of,
     as_tensor_or_array,
     astype,
+    axes_of,
     broadcast_to,
     concat,
     permute_dims,
     reshape,
 )
 
-
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes that `axis` means, counted from 0."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+__all__ = [
+    "all", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean",
+    "min", "nanmax", "nanmean", "nanmin", "nanstd", "nansum", "nanvar", "prod", "ptp", "std",
+    "sum", "var",
+]  # fmt: skip
 
 
 def unreduced(value: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's result with its axes back, of length 1, so that it broadcasts against x."""
     if keepdims or not x.shape:
         return value
-    reduced = axes_of(axis, len(x.shape))
+    reduced = axes_of(axis, x.shape)
     return reshape(value, tuple(1 if i in reduced else n for i, n in enumerate(x.shape)))
 
 
 def count(x: Any, axis: Any) -> int:
     """How many elements each result was reduced from."""
-    return math.prod(x.shape[a] for a in axes_of(axis, len(x.shape)))
+    return math.prod(x.shape[a] for a in axes_of(axis, x.shape))
 
 
 def of_floats(ct: Any) -> Any:
@@ -130,7 +130,7 @@ def prod(x, axis=None, keepdims=False, dtype=None):
 def _(ct, x, axis, keepdims):
     ct = of_floats(ct)
     # y / x is the product of the other elements, except where x is 0; so multiply them instead.
-    reduced = axes_of(axis, len(x.shape))
+    reduced = axes_of(axis, x.shape)
     kept = tuple(i for i in range(len(x.shape)) if i not in reduced)
     order = kept + reduced
     moved = permute_dims(x, order)
@@ -181,12 +181,14 @@ def _(ct, y, x, axis, correction, keepdims):
 
 @operator
 def logsumexp(x, axis=None, keepdims=False):
-    """log Σ eˣ, without overflow."""
+    """log Σ eˣ, without overflow; of no elements, -∞."""
     library = array_library(x)
+    if count(x, axis) == 0:
+        return library.sum(x, axis=axis, keepdims=keepdims) - math.inf
     greatest = library.max(x, axis=axis, keepdims=True)
     shift = library.where(library.isfinite(greatest), greatest, 0.0)
     y = library.log(library.sum(library.exp(x - shift), axis=axis, keepdims=True)) + shift
-    return y if keepdims else library.squeeze(y, axis=axes_of(axis, len(x.shape)))
+    return y if keepdims else library.squeeze(y, axis=axes_of(axis, x.shape))
 
 
 @logsumexp.rule("x", r"\bar x_i = \bar y\,e^{x_i - y}")
@@ -194,7 +196,10 @@ def _(ct, y, x, axis, keepdims):
     y = unreduced(y, x, axis, keepdims)
     # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so 0.
     weights = exp(where(y == -math.inf, -math.inf, x - where(y == -math.inf, 0.0, y)))
-    return unreduced(ct, x, axis, keepdims) * weights
+    # They sum to 1, but for the digits that y lacks where it is large.
+    total = sum(weights, axis, True)
+    total = where((total == 0) | isnan(total), 1.0, total)
+    return unreduced(ct, x, axis, keepdims) * (weights / total)
 
 
 # --- Compositions ---------------------------------------------------------------------------------
@@ -215,13 +220,13 @@ def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
         return mean(x, axis, keepdims)
     x, weights = arrays_of(x, weights)
     if weights.shape != x.shape:
-        if not isinstance(axis, int) or weights.shape != (x.shape[axis],):
+        axes = axes_of(axis, x.shape, "average")
+        if axis is None or len(axes) != 1 or weights.shape != (x.shape[axes[0]],):
             raise ValueError(
                 f"average: weights of shape {weights.shape} do not fit x of shape {x.shape} along "
                 f"axis {axis}: give them the shape of x, or the length of one axis"
             )
-        after = len(x.shape) - 1 - axis % len(x.shape)
-        weights = reshape(weights, (x.shape[axis],) + (1,) * after)
+        weights = reshape(weights, (-1,) + (1,) * (len(x.shape) - 1 - axes[0]))
         return sum(x * weights, axis, keepdims) / sum(weights)
     return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
 

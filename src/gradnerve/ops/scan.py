@@ -20,6 +20,11 @@ from gradnerve.ops.shape import (
     reshape,
 )
 
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_argmax", "cumulative_argmin",
+    "cumulative_prod", "cumulative_sum", "diff", "logcumsumexp", "trapezoid",
+]  # fmt: skip
+
 
 def part(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
     """x[start:stop] along an axis that is counted from 0."""

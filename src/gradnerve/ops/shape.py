@@ -19,7 +19,6 @@ from gradnerve import errors
 from gradnerve.backends import (
     array_library,
     as_array,
-    constant,
     is_complex,
     is_floating,
     kernels,
@@ -30,6 +29,15 @@ from gradnerve.graph import Cut, operator
 from gradnerve.operators import operators
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "append", "array_split", "astype", "atleast_1d", "atleast_2d", "atleast_3d", "block",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "chunk", "column_stack", "concat",
+    "copy", "delete", "dsplit", "dstack", "expand_dims", "flatten", "flip", "fliplr", "flipud",
+    "hsplit", "hstack", "insert", "matrix_transpose", "meshgrid", "moveaxis", "permute_dims",
+    "ravel", "repeat", "reshape", "roll", "rot90", "select", "split", "squeeze", "stack",
+    "swapaxes", "tile", "tril", "triu", "unstack", "vsplit", "vstack",
+]  # fmt: skip
 
 
 @operator
@@ -435,12 +443,11 @@ def arrays_of(*values: Any) -> list[Any]:
     return [as_tensor_or_array(v, like) for v in values]
 
 
-def axis_index(axis: Any, x: Any, name: str) -> int:
-    """The axis counted from 0; AxisError where x has no such axis."""
-    axis, ndim = python.index(axis), len(x.shape)
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"{name}: {errors.no_axis(axis, ndim)}; shape {x.shape}")
-    return axis % ndim
+def axis_index(axis: Any, x: Any, name: str = "") -> int:
+    """The axis counted from 0; AxisError where x has no such axis, TypeError for no number."""
+    if axis is None or isinstance(axis, (tuple, list)):
+        raise TypeError(f"{name}: {errors.wrong_axes((axis,), len(x.shape))}")
+    return axes_of(axis, x.shape, name)[0]
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -448,13 +455,21 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
     return (*(slice(None),) * axis, part)
 
 
-def axes_indices(axis: Any, x: Any, name: str) -> tuple[int, ...]:
-    """The axes (a number, or several) counted from 0; ValueError where one is named twice."""
+def axes_of(axis: Any, shape: Sequence[int], name: str = "") -> tuple[int, ...]:
+    """The axes that `axis` means (a number, several, or None: all), counted from 0.
+
+    AxisError where there is no such axis, ValueError where one is named twice, TypeError for what
+    is no whole number.
+    """
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, int) and -ndim <= axis < ndim:  # most often
+        return (axis % ndim,)
     several = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(axis_index(a, x, name) for a in several)
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"{name}: an axis is named twice in {axis}, of shape {x.shape}")
-    return axes
+    if (wrong := errors.wrong_axes(several, ndim)) is not None:
+        raise type(wrong)(f"{name}: {wrong}; its shape is {tuple(shape)}" if name else str(wrong))
+    return tuple(python.index(a) % ndim for a in several)
 
 
 # --- Joining --------------------------------------------------------------------------------------
@@ -697,7 +712,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     (2, 1, 1)
     """
     x = as_tensor_or_array(x)
-    sources, places = axes_indices(source, x, "moveaxis"), axes_indices(destination, x, "moveaxis")
+    sources, places = (axes_of(axes, x.shape, "moveaxis") for axes in (source, destination))
     if len(sources) != len(places):
         raise ValueError(
             f"moveaxis: {len(sources)} axes are to move, but there are {len(places)} destinations"
@@ -747,7 +762,7 @@ def flipud(x: Any) -> Any:
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned k times by 90°, from the first axis towards the second."""
     x = as_tensor_or_array(x)
-    a, b = axes_indices(axes, x, "rot90")
+    a, b = axes_of(axes, x.shape, "rot90")
     if k % 4 == 0:
         return x
     if k % 4 == 2:

@@ -9,10 +9,23 @@ from gradnerve.backends import array_library, as_array, is_concrete, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
 from gradnerve.ops.index import getitem, places_along, scatter_add, take_along_axis
-from gradnerve.ops.reduce import axes_of, check_not_empty
+from gradnerve.ops.reduce import check_not_empty
 from gradnerve.ops.scan import ValuesAndIndices
-from gradnerve.ops.shape import as_tensor_or_array, astype, axis_index, permute_dims, plain, reshape
+from gradnerve.ops.shape import (
+    as_tensor_or_array,
+    astype,
+    axes_of,
+    axis_index,
+    permute_dims,
+    plain,
+    reshape,
+)
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "argsort", "argtopk", "isin", "median", "nonzero", "percentile", "quantile", "searchsorted",
+    "sort", "topk", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+]  # fmt: skip
 
 
 @operator
@@ -133,9 +146,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _quantile("median", x, 0.5, 1, axis, "midpoint", keepdims)
 
 
-def _quantile(
-    name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool
-) -> Any:
+def _quantile(name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool) -> Any:
     x = as_tensor_or_array(x)
     q = as_tensor_or_array(q, x)
     q = q if whole == 1 else q / whole
@@ -152,12 +163,10 @@ def _quantile(
             "derivative: use method='linear', or q.detach()"
         )
     ndim = len(x.shape)
-    for a in axis if isinstance(axis, (tuple, list)) else () if axis is None else (axis,):
-        axis_index(a, x, name)
+    reduced = axes_of(axis, x.shape, name)
     check_not_empty(x, axis, name)
 
     # Its axes flattened, and in front: (n, *kept).
-    reduced = axes_of(axis, ndim)
     kept = tuple(i for i in range(ndim) if i not in reduced)
     n = math.prod(x.shape[i] for i in reduced)
     ordered = sort(reshape(permute_dims(x, reduced + kept), (n, *(x.shape[i] for i in kept))), 0)

@@ -33,6 +33,14 @@ from gradnerve.ops.elementwise import (
 )
 from gradnerve.ops.shape import as_tensor_or_array, astype
 
+__all__ = [
+    "betaln", "cbrt", "deg2rad", "digamma", "entr", "erfc", "erfcinv", "erfcx", "erfinv",
+    "exp2", "expit", "float_power", "fmax", "fmin", "fmod", "gamma", "gammaln", "heaviside",
+    "i0", "i0e", "i1", "i1e", "iv", "ive", "lgamma", "log_ndtr", "logaddexp2", "logit",
+    "logsigmoid", "nan_to_num", "ndtr", "ndtri", "polygamma", "rad2deg", "sinc", "softplus",
+    "spherical_jn", "xlog1py", "xlogy",
+]  # fmt: skip
+
 LN2 = math.log(2)
 ROOT_PI = math.sqrt(math.pi)
 ROOT_2PI = math.sqrt(2 * math.pi)
@@ -58,14 +66,14 @@ def logaddexp2(x1, x2):
     return kernels(x1, x2).logaddexp2(x1, x2)
 
 
-@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,2^{x_1 - y}")
-def _(ct, y, x1):
-    return ct * exp2(x1 - y)
+@logaddexp2.rule("x1", r"\bar x_1 = \bar y\,\sigma((x_1 - x_2) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x1 - x2) * LN2)
 
 
-@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,2^{x_2 - y}")
-def _(ct, y, x2):
-    return ct * exp2(x2 - y)
+@logaddexp2.rule("x2", r"\bar x_2 = \bar y\,\sigma((x_2 - x_1) \ln 2)")
+def _(ct, x1, x2):
+    return ct * sigmoid((x2 - x1) * LN2)
 
 
 @operator
