@@ -7,6 +7,11 @@ import pytest
 
 import gradnerve as gn
 
+# JAX compiles every function for every shape, and runs it once: it need not be quick.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
 
 @pytest.fixture(autouse=True)
 def _seeded():

@@ -659,7 +659,7 @@ def test_bad_writes_change_nothing():
             x[0] = np.array([1, 2])
         with pytest.raises(ValueError, match=r"shape \(3,\) does not fit into x\[key\].*\(2,\)"):
             x[x.data > 3] = np.array([1, 2, 3])
-        with pytest.raises(IndexError, match=r"setitem: .*out of bounds"):
+        with pytest.raises(IndexError, match=r"x\[key\]( = value)?: index 5 is out of range f"):
             x[5] = 1
         with pytest.raises(TypeError, match=r"cannot write a result of complex128 into a tensor"):
             x[0] = 1j
@@ -812,7 +812,7 @@ def test_indexing_by_tensors():
 
 def test_index_errors():
     x = leaf(np.ones((2, 3)))
-    with pytest.raises(IndexError, match="getitem: index 5 is out of range for axis 0"):
+    with pytest.raises(IndexError, match=r"x\[key\]: index 5 is out of range for axis 0"):
         x[5]
     with pytest.raises(IndexError, match="3 indices for an array of shape"):
         x[0, 0, 0]

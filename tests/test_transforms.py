@@ -619,6 +619,15 @@ def test_an_argument_twice_in_argnums(argnums):
         gn.grad(lambda a, b: a * b, argnums)(2.0, 3.0)
 
 
+def test_argnums_of_numpy():
+    f = lambda a, b: a * b
+    assert gn.grad(f, argnums=np.int64(1))(2.0, 3.0) == 2.0
+    assert [g.item() for g in gn.grad(f, argnums=(np.int64(1), 0))(2.0, 3.0)] == [2.0, 3.0]
+    assert gn.jacobian(f, argnums=np.int32(0))(2.0, 3.0) == 3.0
+    with pytest.raises(TypeError, match=r"a number or a tuple of numbers, not 0\.5"):
+        gn.grad(f, argnums=0.5)
+
+
 # --- A number made of a traced tensor -------------------------------------------------------------
 
 

@@ -36,6 +36,8 @@ def gradcheck(
     >>> gradcheck(gn.tanh, [0.5, -1.0])
     True
     """
+    if not callable(f):
+        raise TypeError(errors.not_a_function("gradcheck", f))
     given = inputs if isinstance(inputs, tuple) or _is_several(inputs) else (inputs,)
     values = [_double(value) for value in given]
     names = [getattr(value, "name", None) for value in given]

@@ -250,6 +250,13 @@ def _(ct, outputs, index):
     return tuple(ct if i == index else None for i in range(count))
 
 
+def made_by(record: Record) -> Operator:
+    """The operator that a result is of; for one of several outputs, the one that has them all."""
+    op, args, _ = record
+    behind = args[0]._record if op is output.operator else None
+    return behind[0] if type(behind) is tuple else op
+
+
 @operator
 def together(*arrays):
     """Several arrays as the outputs of one operator: where a walk begins at all of them."""

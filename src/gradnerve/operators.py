@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradnerve import errors
-from gradnerve.backends import as_array
 
 operators = SimpleNamespace()
 """Every operator, by its name. The modules in `ops/` fill it as they are imported."""
+
+array_of: Any = None
+"""What makes an array of a list, or a Tensor if there is one in it: `ops/` puts it here."""
 
 # The place of an input, its rule, and where in [ct, y, needs, *arguments] the one or two values are
 # that it takes (one of them: None; a rule of more values takes the whole list).
@@ -134,10 +136,13 @@ class Operator:
         return position not in self.constant
 
     def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A list (or tuple) where the operator takes an array is the array of its elements."""
+        """A list (or tuple) where the operator takes an array is the array of its elements.
+
+        Tensors in it are stacked, and get their gradients.
+        """
         like = next((arg for arg in args if hasattr(arg, "shape")), None)
         return tuple(
-            as_array(arg, like) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
+            array_of(arg, like) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
             for i, arg in enumerate(args)
         )
 

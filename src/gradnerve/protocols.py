@@ -577,7 +577,7 @@ def _(a, indices, axis=None, out=None, mode="raise"):
     if mode != "raise":
         n = a.shape[axis]
         index = index % n if mode == "wrap" else np.clip(index, 0, n - 1)
-    return a[(*(slice(None),) * (axis % a.ndim), index)]
+    return ops.take(a, index, axis)
 
 
 @adapter("squeeze")
@@ -636,6 +636,8 @@ def _(ary, to_end=None, to_begin=None):
 
 @adapter("linspace")
 def _(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    if num < 0:
+        raise ValueError(errors.how_many("np.linspace", num))
     start, stop = as_tensor_or_array(start) * 1.0, as_tensor_or_array(stop) * 1.0
     step = (stop - start) / max(num - bool(endpoint), 1)
     places = np.arange(num).reshape(-1, *(1 for _ in step.shape))

@@ -244,7 +244,7 @@ class Tensor(ArrayMethods):
         if not index and self.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
         self._note_reading()
-        return (moved(self._data, "numpy") if index else self._data).item(*index)
+        return moved(self._data, "numpy").item(*index) if index else self._data.item()
 
     def tolist(self) -> Any:
         """The value as nested Python lists of numbers."""
@@ -349,7 +349,7 @@ class Tensor(ArrayMethods):
         if self._requires_grad:
             parts.append("requires_grad=True")
         if type(self._record) is tuple:
-            parts.append(f"operator={self._record[0].name}")
+            parts.append(f"operator={graph.made_by(self._record).name}")
         elif type(self._record) is Freed:
             parts.append(f"operator={self._record.operator.name} (freed)")
         if self.name:
@@ -520,6 +520,8 @@ class Tensor(ArrayMethods):
                 writing.changed([data], next(graph.numbers))
             self._data = data
         except Exception as error:
+            if isinstance(error, IndexError):
+                ops.getitem(self._data, key)  # fails too, and says what is wrong with the key
             names = ("x", "key", "value")
             raise errors.explained(error, "setitem", names, (self, key, value)) from None
 

@@ -17,6 +17,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import index
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
@@ -89,7 +90,7 @@ def value_and_grad(
         seeds = [np.ones(y.shape, dtype=y.dtype) for y in traced.arrays]
         gradients = traced.pull_back(seeds)
         value = (traced.result(), traced.aux()) if has_aux else traced.result()
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients if isinstance(argnums, (tuple, list)) else gradients[0]
 
     return both
 
@@ -165,7 +166,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
 
         traced = _Traced(of_chosen, _chosen(args, positions))
         parts = [traced.rows(i) for i in range(len(traced.arrays))]
-        if isinstance(argnums, int):
+        if not isinstance(argnums, (tuple, list)):
             parts = [of_arguments[0] for of_arguments in parts]
         return tree().tree_unflatten(traced.out_structure, parts)
 
@@ -610,9 +611,10 @@ def _check_size(y: Any, x: Any) -> None:
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
     positions = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    if not all(isinstance(n, int) for n in positions):
-        raise TypeError(errors.bad_argnums(argnums))
-    return tuple(positions)
+    try:
+        return tuple(index(n) for n in positions)
+    except TypeError:
+        raise TypeError(errors.bad_argnums(argnums)) from None
 
 
 def check_function(transform: str, f: Any) -> None:

@@ -43,11 +43,15 @@ def floats_of(sample):
     return [v for v in (*sample.args, *sample.options.values()) if is_float(v)]
 
 
-def to(library, value):
-    """An argument with its arrays (an index may be a tuple of them) in a library."""
+def to(library, value, name=""):
+    """An argument with its arrays (an index may be a tuple of them) in a library.
+
+    What says how large the result is stays NumPy's: masks, and counts.
+    """
     if isinstance(value, np.ndarray):
-        return backends.moved(value, library)
-    return tuple(to(library, v) for v in value) if type(value) is tuple else value
+        where = name in backends.INDICES and (name != "key" or value.dtype == bool)
+        return value if where else backends.moved(value, library)
+    return tuple(to(library, v, name) for v in value) if type(value) is tuple else value
 
 
 def computed(name, sample, library, floats, cts, order=1):
@@ -55,11 +59,12 @@ def computed(name, sample, library, floats, cts, order=1):
     leaves = [gn.Tensor(x, requires_grad=True) for x in floats]
     rest = iter(leaves)
 
-    def argument(value):
-        return next(rest) if is_float(value) else to(library, value)
+    def argument(value, name):
+        return next(rest) if is_float(value) else to(library, value, name)
 
-    args = [argument(a) for a in sample.args]
-    y = function(name)(*args, **{k: argument(v) for k, v in sample.options.items()})
+    names = REGISTERED[name].operator.names
+    args = [argument(a, names[min(i, len(names) - 1)]) for i, a in enumerate(sample.args)]
+    y = function(name)(*args, **{k: argument(v, k) for k, v in sample.options.items()})
     data = y.data if isinstance(y, gn.Tensor) else y
     if not (isinstance(y, gn.Tensor) and y.requires_grad):
         return [data]

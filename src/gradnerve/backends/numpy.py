@@ -259,6 +259,8 @@ def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
 def write(x: Array, key: Any, value: Any) -> Array:
     """x with `value` at x[key]: x itself, or a copy of it where x is read-only."""
     given = value if hasattr(value, "dtype") else np.asarray(value)
+    if given.dtype.kind not in "biufc":
+        raise TypeError(errors.not_a_number_to_write(value))
     if "biufc".index(given.dtype.kind) > "biufc".index(x.dtype.kind) and not (
         given.dtype.kind in "iu" and x.dtype.kind in "iu"
     ):

@@ -153,6 +153,8 @@ class Module:
         Raises KeyError where keys are missing or unexpected, ValueError where shapes differ; the
         message lists all of them. Nothing is loaded then.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(errors.not_a_state(state))
         own = dict(self._named_tensors())
         given = {key: as_array(getattr(value, "_data", value)) for key, value in state.items()}
         arrays = {key: np.asarray(moved(array, "numpy")) for key, array in given.items()}

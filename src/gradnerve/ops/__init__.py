@@ -7,7 +7,7 @@ neural networks. What a file's `__all__` names, `gn` offers too.
 
 import sys
 
-from gradnerve import methods
+from gradnerve import methods, operators
 from gradnerve.ops.creation import *
 from gradnerve.ops.diagonal import *
 from gradnerve.ops.dtypes import *
@@ -35,7 +35,7 @@ from gradnerve.ops.elementwise import identity
 from gradnerve.ops.index import getitem, last_written, setitem
 from gradnerve.ops.linalg import cofactor
 from gradnerve.ops.pad import extend, fold_margins
-from gradnerve.ops.shape import sum_runs
+from gradnerve.ops.shape import as_tensor_or_array, sum_runs
 from gradnerve.ops.window import (
     Taps,
     Window,
@@ -73,4 +73,5 @@ for _method, _operator in {
 }.items():
     setattr(Tensor, _method, _operator)
 
+operators.array_of = as_tensor_or_array
 methods.library = sys.modules[__name__]

@@ -5,6 +5,8 @@ They make NumPy arrays, unless `device` names another library, or a device of on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,8 @@ def arange(
     start, stop, step = (_constant(value, "arange") for value in (start, stop, step))
     if stop is None:
         start, stop = 0 * start, start
+    if not isinstance(step, str) and step == 0:
+        raise ZeroDivisionError(errors.no_step(start, stop))
     return Tensor(_placed(np.arange(start, stop, step, dtype=dtype), device))
 
 
@@ -95,6 +99,11 @@ def linspace(
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
     """
     start, stop = (_constant(value, "linspace") for value in (start, stop))
+    try:
+        if index(num) < 0:
+            raise ValueError(errors.how_many("linspace", num))
+    except TypeError:
+        raise TypeError(errors.how_many("linspace", num)) from None
     return Tensor(_placed(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint), device))
 
 
@@ -112,17 +121,20 @@ def _constant(value: Any, function: str) -> Any:
 
 def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of a shape, with whatever numbers the memory holds."""
-    return Tensor(_placed(np.empty(shape, dtype=dtype), device))
+    lengths = _lengths("empty", shape, dtype)
+    return Tensor(_placed(np.empty(lengths, dtype=dtype), device))
 
 
 def zeros(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Zeros: `zeros(3)`, `zeros((2, 3))`; float64 unless another dtype is given."""
-    return Tensor(_placed(np.zeros(shape, dtype=dtype), device))
+    lengths = _lengths("zeros", shape, dtype)
+    return Tensor(_placed(np.zeros(lengths, dtype=dtype), device))
 
 
 def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones: `ones(3)`, `ones((2, 3))`; float64 unless another dtype is given."""
-    return Tensor(_placed(np.ones(shape, dtype=dtype), device))
+    lengths = _lengths("ones", shape, dtype)
+    return Tensor(_placed(np.ones(lengths, dtype=dtype), device))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -135,10 +147,23 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> 
     Tensor([[3, 3],
             [3, 3]], dtype=int64)
     """
+    lengths = _lengths("full", shape)
     if isinstance(fill_value, Tensor):
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return copied(broadcast_to(asarray(fill_value, dtype=dtype, device=device), shape))
-    return Tensor(_placed(np.full(shape, fill_value, dtype=dtype), device))
+        return copied(broadcast_to(asarray(fill_value, dtype=dtype, device=device), lengths))
+    return Tensor(_placed(np.full(lengths, fill_value, dtype=dtype), device))
+
+
+def _lengths(name: str, shape: Any, dtype: Any = None) -> tuple[int, ...]:
+    """A shape as a tuple; TypeError for what is none, ValueError for a negative length."""
+    if isinstance(shape, int) and isinstance(dtype, int):  # zeros(2, 3)
+        raise TypeError(errors.shape_in_parts(name, (shape, dtype)))
+    try:
+        lengths = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
+    except TypeError:
+        raise TypeError(errors.not_a_shape(name, shape)) from None
+    if any(n < 0 for n in lengths):
+        raise ValueError(errors.negative_shape(name, shape))
+    return lengths
 
 
 def eye(
@@ -151,7 +176,9 @@ def eye(
     Tensor([[0., 1., 0.],
             [0., 0., 1.]], dtype=float64)
     """
-    return Tensor(_placed(np.eye(n_rows, n_cols, k=k, dtype=dtype), device))
+    n_cols = n_rows if n_cols is None else n_cols
+    rows, columns = _lengths("eye", (n_rows, n_cols))
+    return Tensor(_placed(np.eye(rows, columns, k=k, dtype=dtype), device))
 
 
 # --- Like another: of an array an array, of a Tensor a Tensor -------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gradnerve import errors
 from gradnerve.backends import kernels
 from gradnerve.graph import operator
 from gradnerve.ops.shape import as_tensor_or_array, axes_of, axis_index, reshape
@@ -18,6 +19,8 @@ __all__ = [
 @operator
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The elements x[i, i + offset] of the plane of two axes, along a new last axis."""
+    if len(x.shape) < 2 or axis_index(axis1, x) == axis_index(axis2, x):
+        raise ValueError(errors.no_plane(x.shape, axis1, axis2))
     return kernels(x).diagonal(x, offset, axis1, axis2)
 
 

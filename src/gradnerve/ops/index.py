@@ -56,7 +56,10 @@ def _(ct, key):
 @operator
 def setitem(x, key, value):
     """x with `value` at x[key]: a new array. Where a place is named twice, the last value stays."""
-    return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    try:
+        return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    except IndexError:
+        raise IndexError(_complaint(key, x.shape)) from None
 
 
 @setitem.rule("x", r"\bar x = \bar y,\;\text{and}\;\bar x_{key} = 0")
@@ -91,6 +94,8 @@ def _complaint(key: Any, shape: tuple[int, ...]) -> str:
     for part, array, kind in zip(parts, arrays, kinds, strict=True):
         if kind and kind not in "biu" and array.size:
             return errors.bad_index(part)
+    if sum(part is ... for part in parts) > 1:
+        return "an index has `...` once at most: it stands for all axes that are not named"
     # How many axes each part names.
     pairs = list(zip(arrays, kinds, strict=True))
     counts = [a.ndim if k == "b" else 0 if a is None or a is ... else 1 for a, k in pairs]
@@ -151,7 +156,7 @@ def places_along(name: str, x: Any, axis: int, index: Any, whole: bool) -> Any:
     others = [(n, m) for i, (n, m) in enumerate(zip(shape, index.shape, strict=False)) if i != axis]
     fits = [m in (n, 1) or n == 1 if whole else m <= n for n, m in others]
     if index.ndim != len(shape) or not all(fits):
-        wanted = "be equal, or 1," if whole else "be no longer than those of x"
+        wanted = "be equal, or 1" if whole else "be no longer than those of x"
         raise IndexError(
             f"{name}: indices of shape {index.shape} do not fit x of shape {shape}: they have as "
             f"many axes, and all but axis {axis} have to {wanted}"

@@ -205,6 +205,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
             raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
         summed1, summed2 = tuple(range(n1 - axes, n1)), tuple(range(axes))
     else:
+        if len(axes) != 2:
+            raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
         summed1, summed2 = (
             axes_of(part, x.shape, "tensordot") for part, x in zip(axes, (x1, x2), strict=True)
         )
@@ -247,6 +249,8 @@ def inner(x1: Any, x2: Any) -> Any:
     x1, x2 = arrays_of(x1, x2)
     if not x1.shape or not x2.shape:
         return x1 * x2
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ValueError(f"inner: {errors.vecdot_shapes(x1.shape, x2.shape, -1)}")
     return tensordot(x1, x2, ((-1,), (-1,)))
 
 
@@ -978,6 +982,8 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
      [0.  0. ]]
     """
     x = inexact(as_tensor_or_array(x))
+    if isinstance(ord, str):
+        raise ValueError(errors.vector_norm_ord(ord))
     if ord == math.inf:
         return max(abs(x), axis, keepdims)
     if ord == -math.inf:

@@ -46,7 +46,7 @@ def _(ct):
 def softmax(x, axis=-1):
     """eˣ / Σ eˣ along the axis, without overflow."""
     library = array_library(x)
-    if x.size == 0:
+    if 0 in x.shape:
         return library.exp(x)
     y = library.exp(x - library.max(x, axis=axis, keepdims=True))
     y /= library.sum(y, axis=axis, keepdims=True)
@@ -62,7 +62,7 @@ def _(ct, y, axis):
 def log_softmax(x, axis=-1):
     """x - log Σ eˣ along the axis, without overflow."""
     library = array_library(x)
-    if x.size == 0:
+    if 0 in x.shape:
         return library.exp(x)
     y = x - library.max(x, axis=axis, keepdims=True)
     return y - library.log(library.sum(library.exp(y), axis=axis, keepdims=True))

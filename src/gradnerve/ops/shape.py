@@ -65,7 +65,12 @@ def _(ct, x):
 @operator
 def permute_dims(x, axes):
     """The axes in another order: axis i of the result is axis axes[i] of x."""
-    return array_library(x).permute_dims(x, axes)
+    try:
+        return array_library(x).permute_dims(x, axes)
+    except ValueError as error:
+        if isinstance(error, AxisError):
+            raise
+        raise ValueError(errors.no_order_of_axes(axes, x.shape)) from None
 
 
 @permute_dims.rule("x", r"\bar x = \bar y\;\text{with its axes put back}")
@@ -88,7 +93,11 @@ def _(ct):
 @operator
 def squeeze(x, axis):
     """Without the given axes, which have length 1."""
-    return array_library(x).squeeze(x, axis=axis)
+    try:
+        return array_library(x).squeeze(x, axis=axis)
+    except ValueError:
+        longer = [a for a in axes_of(axis, x.shape) if x.shape[a] != 1]
+        raise ValueError(errors.squeezed(longer[0], x.shape)) from None
 
 
 @squeeze.rule("x", r"\bar x = \operatorname{reshape} \bar y")
@@ -156,9 +165,16 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     >>> gn.concat([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0])])
     Tensor([1., 2., 3.], dtype=float64)
     """
-    if len(arrays) == 0:
-        raise ValueError("concat: there is nothing to join; give it one array or more")
+    check_arrays("concat", arrays, axis)
     return _concat(axis, *arrays)
+
+
+def check_arrays(name: str, arrays: Any, axis: Any) -> None:
+    """A function that joins takes a list of arrays, with one in it at least."""
+    if not hasattr(arrays, "__len__") or getattr(axis, "shape", None):
+        raise TypeError(errors.not_a_list_of_arrays(name, arrays))
+    if len(arrays) == 0:
+        raise ValueError(f"{name}: there is nothing to join; give it one array or more")
 
 
 @operator
@@ -385,6 +401,8 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> Any:
     """An axis cut into `chunks` parts of one length, the last shorter, as PyTorch; maybe fewer."""
     x = as_tensor_or_array(x)
     axis = axis_index(axis, x, "chunk")
+    if _whole(chunks) is None:
+        raise TypeError(errors.not_whole("chunk", "chunks", chunks))
     if chunks < 1:
         raise ValueError(f"chunk: there must be a chunk at least, got chunks={chunks}")
     length = max(1, -(-x.shape[axis] // chunks))
@@ -416,7 +434,13 @@ def as_tensor_or_array(x: Any, like: Any = None) -> Any:
     if holds_tensor(x):
         like = first_tensor(x)
         return stack([as_tensor_or_array(part, like) for part in x])
-    return as_array(x, like)
+    try:
+        array = as_array(x, like)
+    except ValueError:  # lists of different lengths
+        raise ValueError(errors.not_an_array(x)) from None
+    if array is not x and not kind_of(array):
+        raise TypeError(errors.not_an_array(x))
+    return array
 
 
 def plain(x: Any) -> Any:
@@ -427,6 +451,13 @@ def plain(x: Any) -> Any:
 def holds_tensor(x: Any) -> bool:
     """Whether x is a Tensor, or a list (of lists ...) with one in it."""
     return isinstance(x, Tensor) or (isinstance(x, (list, tuple)) and any(map(holds_tensor, x)))
+
+
+def axis_index(axis: Any, x: Any, name: str = "") -> int:
+    """The axis counted from 0; AxisError where x has no such axis, TypeError for no number."""
+    if axis is None or isinstance(axis, (tuple, list)):
+        raise TypeError(f"{name}: {errors.wrong_axes((axis,), len(x.shape))}")
+    return axes_of(axis, x.shape, name)[0]
 
 
 def first_tensor(x: Any) -> Any:
@@ -441,13 +472,6 @@ def arrays_of(*values: Any) -> list[Any]:
     first = next((v for v in values if hasattr(v, "shape")), None)
     like = first_tensor(values) if first is None else first
     return [as_tensor_or_array(v, like) for v in values]
-
-
-def axis_index(axis: Any, x: Any, name: str = "") -> int:
-    """The axis counted from 0; AxisError where x has no such axis, TypeError for no number."""
-    if axis is None or isinstance(axis, (tuple, list)):
-        raise TypeError(f"{name}: {errors.wrong_axes((axis,), len(x.shape))}")
-    return axes_of(axis, x.shape, name)[0]
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -484,6 +508,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     >>> gn.stack([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0, 4.0])]).shape
     (2, 2)
     """
+    check_arrays("stack", arrays, axis)
     arrays = arrays_of(*arrays)
     if len({x.shape for x in arrays}) > 1:
         i, x = next((i, x) for i, x in enumerate(arrays) if x.shape != arrays[0].shape)
@@ -690,7 +715,9 @@ def tile(x: Any, repetitions: Any) -> Any:
     [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
     """
     x = as_tensor_or_array(x)
-    times = [python.index(t) for t in np.atleast_1d(np.asarray(repetitions, dtype=object))]
+    times = np.atleast_1d(np.asarray(repetitions, dtype=object)).tolist()
+    if wrong := [t for t in times if _whole(t) is None]:
+        raise TypeError(errors.not_whole("tile", "a number of repetitions", wrong[0]))
     if any(t < 0 for t in times):
         raise ValueError(f"tile: repetitions may not be negative, got {tuple(times)}")
     ndim = max(len(times), len(x.shape))
@@ -762,6 +789,8 @@ def flipud(x: Any) -> Any:
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned k times by 90°, from the first axis towards the second."""
     x = as_tensor_or_array(x)
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes are the two of a plane, not {axes}")
     a, b = axes_of(axes, x.shape, "rot90")
     if k % 4 == 0:
         return x

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gradnerve import errors
 from gradnerve.backends import array_library, as_array, is_concrete, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
@@ -60,9 +61,9 @@ def argsort(x, axis=-1, descending=False, stable=True):
 @operator
 def argtopk(x, k, axis=-1, largest=True):
     """The indices of the k greatest (or smallest) elements along the axis, in that order."""
-    n = x.shape[axis_index(axis, x, "topk")]
+    n = x.shape[axis_index(axis, x)]
     if not 0 <= k <= n:
-        raise ValueError(f"k = {k} elements of axis {axis}, which has length {n}")
+        raise ValueError(errors.too_many_of(k, axis, x.shape))
     return kernels(x).argtopk(x, k, axis, largest)
 
 
@@ -71,6 +72,8 @@ def searchsorted(x1, x2, side="left", sorter=None):
     """Where in the sorted x1 each element of x2 belongs: before equal ones, or (right) after."""
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {side!r}")
+    if len(shape := getattr(x1, "shape", (0,))) != 1:
+        raise ValueError(errors.not_one_axis_sorted(shape))
     return array_library(x1, x2).searchsorted(x1, x2, side=side, sorter=sorter)
 
 
@@ -95,6 +98,10 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> ValuesAndIndic
     [5. 3.] [1 2]
     """
     x = as_tensor_or_array(x)
+    if not hasattr(k, "__index__"):
+        raise TypeError(errors.not_whole("topk", "k", k))
+    if not 0 <= k <= x.shape[axis_index(axis, x, "topk")]:
+        raise ValueError(f"topk: {errors.too_many_of(k, axis, x.shape)}")
     indices = argtopk(x, k, axis, largest)
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 

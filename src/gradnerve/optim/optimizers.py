@@ -37,9 +37,13 @@ class Optimizer:
         self.lr = lr
 
     def _check(self, name: str, value: float, low: float, high: float) -> None:
-        if not low <= value < high:
-            wanted = f"a number from {low}" + (f" to below {high}" if high < math.inf else "")
-            raise ValueError(errors.bad_number(type(self).__name__, name, value, wanted))
+        wanted = f"a number from {low}" + (f" to below {high}" if high < math.inf else "")
+        complaint = errors.bad_number(type(self).__name__, name, value, wanted)
+        try:
+            if not low <= value < high:
+                raise ValueError(complaint)
+        except TypeError:
+            raise TypeError(complaint) from None
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -131,6 +135,8 @@ class Adam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0,
     ):  # fmt: skip
         super().__init__(params, lr)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(errors.bad_number("Adam", "betas", betas, "a pair of numbers"))
         self._check("betas[0]", betas[0], 0, 1)
         self._check("betas[1]", betas[1], 0, 1)
         self._check("eps", eps, 0, math.inf)
