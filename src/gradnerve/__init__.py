@@ -15,6 +15,7 @@ from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
 from gradnerve.jit import jit
+from gradnerve.moving import to
 from gradnerve.ops.creation import *
 from gradnerve.ops.diagonal import *
 from gradnerve.ops.dtypes import *

@@ -880,8 +880,8 @@ def two_libraries(
     name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
 ) -> str:
     return (
-        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an operator "
-        f"computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an "
+        f"operator computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
     )
 
 
@@ -892,10 +892,17 @@ def two_devices(name: str, devices: Sequence[Any]) -> str:
     )
 
 
+def not_moved(optimizer: str, data: Any) -> str:
+    return (
+        f"{optimizer}.update returned nothing, so the parameter was not moved: arrays of type "
+        f"{type(data).__name__} never change. Return the new array: data - self.lr * grad"
+    )
+
+
 def foreign_graph(kind: str) -> str:
     return (
-        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see what "
-        "GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
+        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see "
+        "what GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
     )
 
 

@@ -113,7 +113,7 @@ def operator(forward: Callable[..., Any]) -> Any:
                 values.append(arg)
 
         if foreign:
-            values = in_one_library(op.name, op.names, values)
+            values = list(in_one_library(op.name, op.names, values))
         try:
             result = forward(*values)
         except Exception as error:

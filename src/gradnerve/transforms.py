@@ -24,7 +24,16 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph, ops
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    constant,
+    is_complex,
+    is_floating,
+    kind_of,
+    libraries,
+    size,
+)
 from gradnerve.tensor import Tensor
 from gradnerve.writing import as_it_was, requiring
 
@@ -87,7 +96,7 @@ def value_and_grad(
 
         traced = _Traced(of_chosen, chosen, has_aux)
         _check_scalar(traced.outputs, traced.out)
-        seeds = [np.ones(y.shape, dtype=y.dtype) for y in traced.arrays]
+        seeds = [ops.ones_like(y) for y in traced.arrays]
         gradients = traced.pull_back(seeds)
         value = (traced.result(), traced.aux()) if has_aux else traced.result()
         return value, gradients if isinstance(argnums, (tuple, list)) else gradients[0]
@@ -390,7 +399,7 @@ class _Traced:
         traced = self.attached or any(isinstance(t, Tensor) and t.requires_grad for t in flat)
         traced = traced and graph.recording.get()
         # The pullback, as a function of the cotangents that it is given: linear, so any will do.
-        dummies = [Tensor(np.zeros(y.shape, y.dtype), requires_grad=True) for y in self.arrays]
+        dummies = [Tensor(ops.zeros_like(y), requires_grad=True) for y in self.arrays]
         since = next(graph.numbers)
         with recording(True):
             pulled = self.walk(dummies, record=True)
@@ -416,11 +425,13 @@ class _Traced:
         # The other outputs have no part in it: a zero for them would make NaN of their infinities.
         others: list[Any] = [None] * len(self.arrays)
         rows: list[Any] = [[] for _ in self.variables]
-        if not self.attached:  # arrays: each row goes to its place, so that none is there twice
-            rows = [np.empty((y.size, *v.shape), v.dtype) for v in self.variables]
+        if not self.attached and all(type(v.data) is np.ndarray for v in self.variables):
+            # Each row goes to its place, so that none is there twice.
+            rows = [np.empty((size(y), *v.shape), v.dtype) for v in self.variables]
         for n, element in enumerate(np.ndindex(y.shape)):
-            seed = np.zeros(y.shape, y.dtype)
-            seed[element] = 1
+            one = np.zeros(y.shape)
+            one[element] = 1
+            seed = array_library(y).asarray(constant(one, y), dtype=y.dtype)
             found = self.walk([*others[:i], seed, *others[i + 1 :]])
             # Of a complex output this is the derivative itself; of a real one, the gradient.
             for row, ct in zip(rows, found, strict=True):
@@ -545,7 +556,7 @@ def _output_array(y: Any) -> Any:
     if isinstance(y, Tensor):
         return y.data
     array = as_array(y)
-    if getattr(array.dtype, "kind", "f") not in "biufc":
+    if not kind_of(array):
         raise TypeError(errors.not_an_output(y))
     return array
 
@@ -561,7 +572,7 @@ def _check_scalar(outputs: list[Any], out: Any) -> None:
         raise TypeError(errors.not_one_number(out))
     y = _output_array(outputs[0])
     real = array_library(y).isdtype(y.dtype, ("real floating", "integral"))
-    if y.size != 1 or not real:
+    if size(y) != 1 or not real:
         raise TypeError(errors.not_one_number(y))
 
 
@@ -571,7 +582,7 @@ def _checked_like(value: Any, like: Any, what: str, of: str) -> Any:
         if value.shape != like.shape:
             raise ValueError(errors.other_shape(what, value.shape, of, like.shape))
         return value if value.dtype == like.dtype else ops.astype(value, like.dtype)
-    array = as_array(value)
+    array = as_array(value, like)
     if array.shape != like.shape:
         raise ValueError(errors.other_shape(what, array.shape, of, like.shape))
     if is_complex(array) and not is_complex(like):
@@ -595,18 +606,19 @@ def _found_or_zeros(found: dict[int, Any], variable: Tensor, as_tensor: bool) ->
 
 def _stacked(rows: Any, shape: tuple[int, ...], variable: Tensor) -> Any:
     if isinstance(rows, list):
-        rows = ops.stack(rows) if rows else np.empty((0, *variable.shape), variable.dtype)
+        rows = ops.stack(rows) if rows else ops.zeros_like(variable.data[None][:0])
     return ops.reshape(rows, shape + variable.shape)
 
 
 def _check_size(y: Any, x: Any) -> None:
-    size = y.size * x.size * x.dtype.itemsize
+    needed = size(y) * size(x) * x.dtype.itemsize
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a system that tells
         return
-    if size > memory:
-        raise MemoryError(errors.too_large(y.shape + x.shape, x.dtype, size, memory))
+    if needed > memory:
+        shape = tuple(y.shape) + tuple(x.shape)
+        raise MemoryError(errors.too_large(shape, x.dtype, needed, memory))
 
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gradnerve import errors
+from gradnerve.backends import array_library, as_array, constant, moved, target
 from gradnerve.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -125,11 +126,26 @@ class Module:
         """Switch to evaluation: dropout does nothing."""
         return self.train(False)
 
+    def to(self: Self, library: Any) -> Self:
+        """Move all parameters, buffers and gradients to an array library or a device, in place.
+
+        "jax", "torch", "torch:cuda", "cupy", "numpy". The parameters are the same objects as
+        before, so an optimiser still knows them. Raises what `Tensor.to` raises; nothing is moved
+        then.
+        """
+        name, place = target(library)
+        tensors = [tensor for _, tensor in self._named_tensors()]
+        data = [moved(t._data, name, place) for t in tensors]
+        grads = [None if t._grad is None else moved(t._grad, name, place) for t in tensors]
+        for tensor, array, grad in zip(tensors, data, grads, strict=True):
+            tensor._data, tensor._grad = array, grad
+        return self
+
     # --- Weights as plain arrays ------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter and buffer, by its path: PyTorch's keys."""
-        return {name: np.array(tensor.data) for name, tensor in self._named_tensors()}
+        return {n: np.array(moved(tensor._data, "numpy")) for n, tensor in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the arrays of a state dict, in this module's dtypes.
@@ -140,7 +156,8 @@ class Module:
         if not isinstance(state, Mapping):
             raise TypeError(errors.not_a_state(state))
         own = dict(self._named_tensors())
-        arrays = {key: np.asarray(getattr(value, "data", value)) for key, value in state.items()}
+        given = {key: as_array(getattr(value, "_data", value)) for key, value in state.items()}
+        arrays = {key: np.asarray(moved(array, "numpy")) for key, array in given.items()}
         missing, unexpected = own.keys() - arrays.keys(), arrays.keys() - own.keys()
         if missing or unexpected:
             raise KeyError(errors.state_keys(sorted(missing), sorted(unexpected)))
@@ -148,7 +165,9 @@ class Module:
         if wrong := {key: pair for key, pair in shapes.items() if pair[0] != pair[1]}:
             raise ValueError(errors.state_shapes(wrong))
         for key, tensor in own.items():
-            tensor.data = arrays[key].astype(tensor.dtype)
+            old = tensor._data
+            new = constant(np.array(arrays[key]), old)
+            tensor.data = array_library(old).astype(new, tensor.dtype)
 
     # --- How it looks -----------------------------------------------------------------------------
 
