@@ -314,12 +314,14 @@ def _(ct, y, body, options, arrays):
     before = list(y[outputs:])
     is_float = [is_floating(_plain(a)) for a in y[:outputs]]
     wanted = [part for part, real in zip(ct[:outputs], is_float, strict=True) if real]
+    # A gradient of the gradient depends on the carries before each round, too.
+    of_before = [part for part, real in zip(ct[outputs:], is_float, strict=False) if real]
     first = sum(is_float[:carries])
     closed = [array_library(_plain(t)).zeros_like(_plain(t)) for t in body.closed]
 
     def back(state: Any, inputs: Any) -> Any:
         of_carry, of_closed = state
-        carry, x, of_y, number = inputs
+        carry, x, of_y, more, number = inputs
         rest = iter([*of_carry, *of_y])
         cts = [next(rest) if real else None for real in is_float]
         with keys_of_round(seed, _plain(number)):
@@ -327,12 +329,13 @@ def _(ct, y, body, options, arrays):
         count = sum(map(is_floating, map(_plain, x)))
         of_x = found[first : first + count]
         total = [a + b for a, b in zip(of_closed, found[first + count :], strict=True)]
-        return (found[:first], total), of_x
+        return ([a + b for a, b in zip(found[:first], more, strict=True)], total), of_x
 
     rounds = load("jax").namespace.arange(length)
     (of_carry, of_closed), of_xs = scan(
-        back, (wanted[:first], closed), (before, xs, wanted[first:], rounds), length, not reverse
-    )
+        back, (wanted[:first], closed), (before, xs, wanted[first:], of_before, rounds), length,
+        not reverse,
+    )  # fmt: skip
     rest = iter([*of_carry, *of_xs])
     shares = [next(rest) if is_floating(_plain(a)) else None for a in arrays[: carries + count]]
     return [*shares, *of_closed]
