@@ -1181,11 +1181,11 @@ def target_shape(
     return message
 
 
-def no_parameters(optimiser: str, module: Any) -> str:
+def no_parameters(optimiser: str, module: Any, attributes: Mapping[str, Any]) -> str:
     if module is None:
         return f"{optimiser} got no parameters: pass model.parameters(), or a list of Tensors"
     name = type(module).__name__
-    parts = [f"{key} ({type(value).__name__})" for key, value in vars(module).items()]
+    parts = [f"{key} ({type(value).__name__})" for key, value in attributes.items()]
     message = f"{optimiser} got no parameters: {name} has no attributes."
     if parts:
         message = (
