@@ -244,7 +244,7 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         shown = CODE.get(name, name)
         message = str(error) if str(error).startswith(f"{shown} ") else f"{shown}: {error}"
         message += "".join(
-            f"\n  {n}: {describe(arg)}" for n, arg in given.items() if hasattr(arg, "shape")
+            f"\n  {n}: {describe(arg)}" for n, arg in given.items() if _is_array(arg)
         )
     if (function := _function_called()) not in ("", name):
         message = f"{function}: {message}"
@@ -385,6 +385,10 @@ def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
         if axis in counted[:i]:
             return ValueError(f"axis {axis} is named twice in {tuple(axes)}")
     return None
+
+
+def _is_array(arg: Any) -> bool:
+    return hasattr(arg, "shape") and hasattr(arg, "dtype")  # a dtype has a shape, too
 
 
 def describe(arg: Any) -> str:
@@ -1260,7 +1264,7 @@ def born(
 ) -> str:
     message = f"{operator} made {kind[0]} at element {kind[1]}, {at(line)}, of finite operands:"
     for name, arg in zip(names, args, strict=False):
-        if hasattr(arg, "shape"):
+        if _is_array(arg):
             message += f"\n  {name}: {describe(arg)}, {_range(arg)}"
         elif isinstance(arg, (int, float)):
             message += f"\n  {name}: {arg}"
@@ -1268,7 +1272,7 @@ def born(
 
 
 def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
-    what = describe(arg) if hasattr(arg, "shape") else repr(arg)
+    what = describe(arg) if _is_array(arg) else repr(arg)
     return (
         f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element "
         f"{kind[1]}. No operator made it: it came in with the data or with a parameter."

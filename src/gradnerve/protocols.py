@@ -56,7 +56,7 @@ _OURS = {
     # Shape and place
     "append": "append", "array_split": "array_split", "atleast_1d": "atleast_1d",
     "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "block": "block",
-    "broadcast_arrays": "broadcast_arrays", "broadcast_to": "broadcast_to",
+    "broadcast_to": "broadcast_to",
     "column_stack": "column_stack", "delete": "delete", "diag": "diag", "diagflat": "diagflat",
     "diagonal": "diagonal", "dsplit": "dsplit", "dstack": "dstack", "expand_dims": "expand_dims",
     "flip": "flip", "fliplr": "fliplr", "flipud": "flipud", "hsplit": "hsplit", "hstack": "hstack",
@@ -554,10 +554,15 @@ def _(a, order="K", subok=False):
     return ops.copy(a)
 
 
+@adapter("broadcast_arrays")
+def _(*args, subok=False):
+    return tuple(ops.broadcast_arrays(*args))  # NumPy's is a tuple, the standard's a list
+
+
 @adapter("meshgrid")
 def _(*xi, copy=True, sparse=False, indexing="xy"):
     if not sparse:
-        return ops.meshgrid(*xi, indexing=indexing)
+        return tuple(ops.meshgrid(*xi, indexing=indexing))
     places = list(range(len(xi)))
     if indexing == "xy":
         places[:2] = places[:2][::-1]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from operator import index
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 
 from gradnerve import errors
 from gradnerve.backends import array_library, library_name, moved
 from gradnerve.backends import device as place_of
 from gradnerve.graph import operator
 from gradnerve.ops import elementwise
-from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
+from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, imaginary_loss, stack
 from gradnerve.ops.shape import copy as copied
 from gradnerve.tensor import Tensor
 
@@ -50,6 +52,9 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
                     f"asarray: {obj.dtype} becomes {np.dtype(dtype)} only by a copy; leave out "
                     "copy=False"
                 )
+            if loss := imaginary_loss(obj, dtype):  # NumPy's asarray warns; only astype() raises
+                warnings.warn(f"asarray: {loss}; write gn.real", ComplexWarning, stacklevel=2)
+                obj = elementwise.real(obj)
             return astype(obj, dtype)
         return copied(obj) if copy else obj
     if dtype is None and copy is None:

@@ -203,12 +203,18 @@ def _(ct, shift, axis):
 @operator
 def _astype(x, dtype, copy=True):
     """The same values in another dtype (`copy=False`: the same array, where it has it already)."""
-    library = array_library(x)
+    if loss := imaginary_loss(x, dtype):
+        raise TypeError(f"{loss}: write gn.real")
+    return array_library(x).astype(x, dtype, copy=copy)
+
+
+def imaginary_loss(x: Any, dtype: Any) -> str:
+    """What is lost if complex x is made real, in words. (A boolean is whether x is 0 or not.)"""
     if is_complex(x):
-        target = library.empty(0, dtype=dtype)
+        target = array_library(x).empty(0, dtype=dtype)
         if kind_of(target) not in ("b", "c"):
-            raise TypeError(f"{x.dtype} to {target.dtype} drops the imaginary part: write gn.real")
-    return library.astype(x, dtype, copy=copy)
+            return f"{x.dtype} to {target.dtype} drops the imaginary part"
+    return ""
 
 
 @_astype.rule("x", r"\bar x = \bar y\;\text{(0 through whole numbers, which are steps)}")
@@ -638,14 +644,14 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     return together
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, each broadcast to the shape that they have together."""
     arrays = tuple(arrays_of(*arrays))
     shape = broadcast_shapes(*(x.shape for x in arrays))
-    return tuple(broadcast_to(x, shape) for x in arrays)
+    return [broadcast_to(x, shape) for x in arrays]
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """The coordinates of a grid, of vectors of those along each axis: (M,), (N,) -> 2 of (N, M).
 
     With `indexing="ij"` (M, N), in the order of the vectors; the default swaps the first two.
