@@ -109,7 +109,7 @@ def while_loop(condition: Callable[..., Any], f: Callable[..., Any], init: Any) 
     body = _Body(f, (structure,), leaves)
     _check_carry("while_loop", structure, leaves, body.out_structure, body.shapes)
     test = _Body(condition, (structure,), leaves)
-    if graph.recording.get() and (body.roots or any(map(_is_attached, leaves))):
+    if graph.recording.get() and any(map(_is_attached, (*leaves, *body.closed))):
         raise RuntimeError(errors.WHILE_GRADIENT)
     arrays = list(map(_plain, leaves))
     results = load("jax").while_loop(lambda a: test.arrays(a)[0], body.arrays, arrays)
@@ -214,7 +214,7 @@ def _in_jax(value: Any) -> Any:
 
 def _run(op: Any, body: _Body, options: Any, leaves: list[Any]) -> list[Any]:
     """What an operator makes of a body; recorded, if a gradient may be wanted."""
-    if graph.recording.get() and body.roots:
+    if graph.recording.get() and any(map(_is_attached, (*leaves, *body.closed))):
         return body.like(op(body, options, *leaves, *body.closed))
     return body.like(op.operator.forward(body, options, *map(_plain, (*leaves, *body.closed))))
 
@@ -331,11 +331,11 @@ def _(ct, y, body, options, arrays):
         total = [a + b for a, b in zip(of_closed, found[first + count :], strict=True)]
         return ([a + b for a, b in zip(found[:first], more, strict=True)], total), of_x
 
-    rounds = load("jax").namespace.arange(length)
-    (of_carry, of_closed), of_xs = scan(
-        back, (wanted[:first], closed), (before, xs, wanted[first:], of_before, rounds), length,
-        not reverse,
-    )  # fmt: skip
+    loops = (before, xs, wanted[first:], of_before, load("jax").namespace.arange(length))
+    with recording(any(isinstance(a, Tensor) for a in (*ct, *arrays))):
+        (of_carry, of_closed), of_xs = scan(
+            back, (wanted[:first], closed), loops, length, not reverse
+        )
     rest = iter([*of_carry, *of_xs])
     shares = [next(rest) if is_floating(_plain(a)) else None for a in arrays[: carries + count]]
     return [*shares, *of_closed]
@@ -355,7 +355,8 @@ def _(ct, y, body, options, arrays):
     count = len(arrays) - len(body.closed)
     leaves = list(arrays[:count])
     cts = [c if is_floating(_plain(part)) else None for c, part in zip(ct, y, strict=True)]
-    found = cond(pred, body.pull_back, other.pull_back, leaves, cts)
+    with recording(any(isinstance(a, Tensor) for a in (*ct, *arrays))):
+        found = cond(pred, body.pull_back, other.pull_back, leaves, cts)
     rest = iter(found)
     shares = [next(rest) if is_floating(_plain(a)) else None for a in leaves]
     return [*shares, *rest]

@@ -67,7 +67,7 @@ def _function_called() -> str:
     found = ""
     while frame is not None and _is_inside(frame.f_code.co_filename):
         name, module = frame.f_code.co_name, frame.f_globals
-        if name in module.get("__all__", ()) or module["__name__"] == "gradnerve.methods":
+        if name in module.get("__all__", ()) or module.get("__name__") == "gradnerve.methods":
             found = name
         frame = frame.f_back
     return found
@@ -90,23 +90,25 @@ def _as_written(operator: str, names: Sequence[str]) -> dict[str, str]:
     """
     frame = _user_frame()
     node = _parsed(f"({_code(frame)})") or _parsed(_code(frame))  # an expression, or x += y
-    parts: list[tuple[str, ast.expr]] = []
+    parts: dict[str, Any] = {}
     match node:
-        case ast.BinOp(left, op, right) | ast.AugAssign(left, op, right):
+        case (
+            ast.BinOp(left, op, right)
+            | ast.AugAssign(left, op, right)
+            | ast.Compare(left, [op], [right])
+        ):
             if type(op) is SYMBOLS.get(operator):
-                parts = list(zip(names, (left, right), strict=False))
-        case ast.Compare(left, [op], [right]):
-            if type(op) is SYMBOLS.get(operator):
-                parts = list(zip(names, (left, right), strict=False))
+                parts = dict(zip(names, (left, right), strict=False))
         case ast.Call(func, args, keywords):
-            parts = [*zip(names, args, strict=False), *((k.arg or "", k.value) for k in keywords)]
             *modules, name = ast.unparse(func).split(".")
             known = {**frame.f_globals, **frame.f_locals}
             a_function = not modules or isinstance(known.get(modules[0]), ModuleType)
             starred = any(isinstance(arg, ast.Starred) for arg in args)
-            if name != operator or not a_function or starred or _function_called():
-                return {}  # a method, or a function whose arguments are others
-    written = {name: ast.unparse(part) for name, part in parts}
+            # Of a method, and of a function that is made of operators, the arguments are others.
+            if name == operator and a_function and not starred and not _function_called():
+                parts = dict(zip(names, args, strict=False))
+                parts |= {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    written = {name: ast.unparse(part) for name, part in parts.items()}
     return {name: text for name, text in written.items() if len(text) <= 40}
 
 
@@ -239,11 +241,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     error = _no_array(name, given) or _wrong_axis(error, given) or error
     message = _shapes_or_types(error, name, given)
     if message is None:
-        message = (
-            str(error)
-            if str(error).startswith(CODE.get(name, f"{name} "))
-            else (f"{CODE.get(name, name)}: {error}")
-        )
+        shown = CODE.get(name, name)
+        message = str(error) if str(error).startswith(f"{shown} ") else f"{shown}: {error}"
         message += "".join(
             f"\n  {n}: {describe(arg)}" for n, arg in given.items() if _is_array(arg)
         )
@@ -1192,11 +1191,11 @@ def target_shape(
     return message
 
 
-def no_parameters(optimiser: str, module: Any) -> str:
+def no_parameters(optimiser: str, module: Any, attributes: Mapping[str, Any]) -> str:
     if module is None:
         return f"{optimiser} got no parameters: pass model.parameters(), or a list of Tensors"
     name = type(module).__name__
-    parts = [f"{key} ({type(value).__name__})" for key, value in vars(module).items()]
+    parts = [f"{key} ({type(value).__name__})" for key, value in attributes.items()]
     message = f"{optimiser} got no parameters: {name} has no attributes."
     if parts:
         message = (
