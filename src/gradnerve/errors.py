@@ -1404,25 +1404,52 @@ def jit_many_shapes(f: Any, name: str, count: int) -> str:
 
 def jit_explained(error: Exception, f: Any) -> str | None:
     """What an error of JAX's means to who wrote f; None for an error that is not JAX's."""
-    import jax.errors
+    import jax.errors as of_jax
 
+    cause: Any = None
+    link: BaseException | None = error
+    while link is not None:  # the first error of JAX's: later ones came of handling it
+        cause = link if type(link).__module__.startswith("jax") else cause
+        link = link.__cause__ or link.__context__
     kinds = {
-        jax.errors.TracerBoolConversionError: "decides by a value",
-        jax.errors.TracerArrayConversionError: "makes a NumPy array of a value, or calls NumPy with it",
-        jax.errors.TracerIntegerConversionError: "needs a whole number that Python knows, for a "
-        "length, an index or range()",
-        jax.errors.NonConcreteBooleanIndexError: "makes a result whose shape depends on values",
-        jax.errors.ConcretizationTypeError: "makes a Python number of a value",
-        jax.errors.UnexpectedTracerError: "uses a tensor that was left over from another compilation",
+        of_jax.TracerBoolConversionError: (
+            "decides by a value",
+            "For one value or another write gn.where(condition, a, b); for code that is run or not, "
+            "or again and again, gn.cond, gn.while_loop, gn.scan.",
+        ),
+        of_jax.TracerIntegerConversionError: (
+            "needs a whole number: for a length, an index, range()",
+            "Take lengths from shapes, x.shape[0]; index with a tensor; loop with gn.scan.",
+        ),
+        of_jax.NonConcreteBooleanIndexError: (
+            "makes a result whose shape depends on values",
+            "Keep the shape: gn.where(mask, x, 0).",
+        ),
+        of_jax.TracerArrayConversionError: (
+            "makes a NumPy array of a value",
+            "Call GradNerve's functions: gn.sin(x). (NumPy's work on Tensors, but not on the plain "
+            "arrays in here, which are JAX's.)",
+        ),
+        of_jax.ConcretizationTypeError: (
+            "makes a Python number of a value",
+            "Compute with the tensor itself; to look at it, return it.",
+        ),
+        of_jax.UnexpectedTracerError: (
+            "uses a tensor that was left over from another compilation",
+            "Return what is needed later.",
+        ),
     }
-    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), None)
-    if what is None:
+    what, cure = next((v for k, v in kinds.items() if isinstance(cause, k)), ("", ""))
+    if not what:
         return None
+    if type(error) in (TypeError, ValueError):
+        what = "writes a value into an array that the function was not given"
+        cure = "Give it as a Tensor among the arguments, or return the value."
+    line = _users_line_of(error)
+    where = at(line) if line[0] else _called(f)
     return (
-        f"{at(_users_line_of(error))} {what}. {_called(f)} is compiled: it runs in Python only once, "
-        "before there are values. For one value or another write gn.where(condition, a, b); for code "
-        "that is run or not, or again, gn.cond, gn.while_loop, gn.scan; for NumPy's functions on "
-        "tensors, GradNerve's; to print or count, return the tensor and do it outside."
+        f"{where} {what}. {_called(f)} is compiled by gn.jit: it runs in Python only once, before "
+        f"there are values. {cure}"
     )
 
 
