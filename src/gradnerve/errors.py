@@ -1356,17 +1356,17 @@ def _called(f: Any) -> str:
 
 def jit_of_a_result(where: str, tensor: Any) -> str:
     return (
-        f"{where} of a compiled function is the result of `{tensor._record[0].name}`, and gradients "
-        "cannot flow from compiled code into the graph outside. Compute it inside the function, or "
-        "give it x.detach()."
+        f"{where} of a compiled function is the result of `{tensor._record[0].name}`, and "
+        "gradients cannot flow from compiled code into the graph outside. Compute it inside the "
+        "function, or give it x.detach()."
     )
 
 
 def jit_unhashable(where: str, value: Any) -> str:
     return (
-        f"{where} of a compiled function is a {type(value).__name__}, which is neither a tree of arrays "
-        "(a list, tuple, dict, Tensor, Module) nor hashable, so that the compiled code could not be "
-        "told from that for another value."
+        f"{where} of a compiled function is a {type(value).__name__}, which is neither a tree of "
+        "arrays (a list, tuple, dict, Tensor, Module) nor hashable, so that the compiled code "
+        "could not be told from that for another value."
     )
 
 
@@ -1381,24 +1381,24 @@ def jit_closure(function: str, name: str, value: Any) -> str:
 def jit_outside(tensor: Any) -> str:
     return (
         f"backward() in a compiled function reaches a tensor that the function was not given "
-        f"({describe(tensor)}): its .grad could not be written back. Give it, or the Module that it "
-        "is part of, as an argument."
+        f"({describe(tensor)}): its .grad could not be written back. Give it, or the Module that "
+        "it is part of, as an argument."
     )
 
 
 def jit_leak(f: Any, tensor: Any) -> str:
     return (
-        f"{_called(f)} is compiled, and has left a tensor ({describe(tensor)}) outside, in a list, a "
-        "global, an attribute or a tensor that it was not given. It has no value: the function runs "
-        "in Python only once. Return it instead."
+        f"{_called(f)} is compiled, and has left a tensor ({describe(tensor)}) outside, in a list, "
+        "a global, an attribute or a tensor that it was not given. It has no value: the function "
+        "runs in Python only once. Return it instead."
     )
 
 
 def jit_many_shapes(f: Any, name: str, count: int) -> str:
     return (
-        f"{_called(f)} is compiled for the {count}th time, as the shape of {name} is another one again. "
-        "Each compilation takes far longer than a call: pad to a fixed shape, or drop the last, "
-        "smaller batch."
+        f"{_called(f)} is compiled for the {count}th time, as the shape of {name} is another one "
+        "again. Each compilation takes far longer than a call: pad to a fixed shape, or drop the "
+        "last, smaller batch."
     )
 
 
@@ -1414,8 +1414,8 @@ def jit_explained(error: Exception, f: Any) -> str | None:
     kinds = {
         of_jax.TracerBoolConversionError: (
             "decides by a value",
-            "For one value or another write gn.where(condition, a, b); for code that is run or not, "
-            "or again and again, gn.cond, gn.while_loop, gn.scan.",
+            "For one value or another write gn.where(condition, a, b); for code that is run or "
+            "not, or again and again, gn.cond, gn.while_loop, gn.scan.",
         ),
         of_jax.TracerIntegerConversionError: (
             "needs a whole number: for a length, an index, range()",
@@ -1467,8 +1467,8 @@ def _users_line_of(error: Exception) -> tuple[str, int]:
 
 def scan_pair(value: Any) -> str:
     return (
-        f"scan: f returns a pair (the next carry, what is kept of this round), not {_kind_of(value)}; "
-        "where nothing is kept, (carry, None)"
+        f"scan: f returns a pair (the next carry, what is kept of this round), not "
+        f"{_kind_of(value)}; where nothing is kept, (carry, None)"
     )
 
 
@@ -1483,8 +1483,8 @@ def scan_lengths(lengths: Iterable[Any]) -> str:
 
 def other_carry(name: str, before: Any, after: Any) -> str:
     return (
-        f"{name}: each round gets what the one before returned, so f has to return what is like what "
-        f"it got; it got {before}, and returned {after}"
+        f"{name}: each round gets what the one before returned, so f has to return what is like "
+        f"what it got; it got {before}, and returned {after}"
     )
 
 

@@ -1,9 +1,9 @@
 """jit: a function, or a whole training step, compiled by JAX.
 
 Compiled code knows no Python objects: it takes arrays and returns arrays. So `jit` finds all arrays
-in what the function is given (Tensors, Modules, optimisers, trees of them) and puts JAX's tracers in
-their places, while the function runs once. What the function has changed then (weights, gradients,
-an optimiser's slots) becomes a further result of the compiled code, which each call writes back.
+in what the function is given (Tensors, Modules, optimisers, trees of them), and puts JAX's tracers
+in their places while the function runs once. What it has changed then (weights, gradients, an
+optimiser's slots) becomes a further result of the compiled code, which each call writes back.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def jit(f: Callable[..., Any]) -> Any:
     Raises RuntimeError for what cannot be compiled, TypeError for an argument that is no part of a
     tree and not hashable, ImportError where JAX is not installed.
 
+    >>> import numpy as np
     >>> import gradnerve as gn
     >>> @gn.jit
     ... def step(w, x):
@@ -104,6 +105,7 @@ class Jit:
     def cost(self, *args: Any, **options: Any) -> dict[str, float]:
         """What a call costs by XLA's count: {"flops": operations, "bytes": read and written}.
 
+        >>> import numpy as np
         >>> import gradnerve as gn
         >>> gn.jit(lambda a: a @ a).cost(np.ones((10, 10)))["flops"]
         2000.0

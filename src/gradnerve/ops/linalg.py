@@ -49,7 +49,7 @@ from gradnerve.ops.shape import (
 )
 
 __all__ = [
-    "cholesky", "cond", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
+    "cholesky", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
     "inner", "inv", "kron", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
     "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
     "tensordot", "tensorinv", "tensorsolve", "trace", "vdot", "vecdot", "vector_norm",
