@@ -135,13 +135,51 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _quantile("median", x, as_tensor_or_array(0.5), axis, "midpoint", keepdims)
 
 
-def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool) -> Any:
+def nanquantile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """`quantile` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanquantile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 0.25)
+    Tensor(1.5, dtype=float64)
+    """
+    return _quantile("nanquantile", x, as_tensor_or_array(q), axis, method, keepdims, True)
+
+
+def nanpercentile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """`percentile` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanpercentile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 50)
+    Tensor(2., dtype=float64)
+    """
+    share = as_tensor_or_array(q) / 100
+    return _quantile("nanpercentile", x, share, axis, method, keepdims, True)
+
+
+def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """`median` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanmedian(gn.Tensor([1.0, float("nan"), 2.0, 4.0]))
+    Tensor(2., dtype=float64)
+    """
+    half = as_tensor_or_array(0.5)
+    return _quantile("nanmedian", x, half, axis, "midpoint", keepdims, True)
+
+
+def _quantile(
+    name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, skips_nan: bool = False
+) -> Any:
     x = as_tensor_or_array(x)
     shares = plain(q)
     if method not in METHODS:
         raise ValueError(f"{name}: method is one of {', '.join(METHODS)}, not {method!r}")
     if not np.all((shares >= 0) & (shares <= 1)):
-        high = 100 if name == "percentile" else 1
+        high = 100 if name.endswith("percentile") else 1
         raise ValueError(f"{name}: q has to be in the range [0, {high}]")
     if isinstance(q, Tensor) and q.requires_grad and method != "linear":
         raise NotImplementedError(
@@ -158,24 +196,31 @@ def _quantile(name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool)
     kept = tuple(i for i in range(ndim) if i not in reduced)
     n = math.prod(x.shape[i] for i in reduced)
     ordered = sort(reshape(permute_dims(x, reduced + kept), (n, *(x.shape[i] for i in kept))), 0)
-    place = q * (n - 1)
-    at = shares * (n - 1)
+    several, steps, lane = shares.shape, n - 1, ()
+    if skips_nan:  # each lane has as many steps as it has numbers, which are its first elements
+        steps = np.maximum(np.sum(~np.isnan(plain(ordered)), axis=0) - 1, 0)
+        lane = np.indices(steps.shape, sparse=True)
+        q, shares = (reshape(share, several + (1,) * len(kept)) for share in (q, shares))
+    place = q * steps
+    at = shares * steps
     low, high = np.floor(at).astype(np.intp), np.ceil(at).astype(np.intp)
     if method in ("lower", "higher", "nearest"):
         chosen = {"lower": low, "higher": high, "nearest": np.rint(at).astype(np.intp)}
-        result = getitem(ordered, chosen[method])
+        result = getitem(ordered, (chosen[method], *lane))
     else:
         part = place - low if method == "linear" else 0.5 * (high > low)
-        part = reshape(part, shares.shape + (1,) * len(kept))
+        if not skips_nan:
+            part = reshape(part, several + (1,) * len(kept))
         dtype = (ordered[:1] * 1.0).dtype
         part = astype(part, dtype) if part.dtype != dtype else part
-        first, second = getitem(ordered, low), getitem(ordered, high)
+        first, second = getitem(ordered, (low, *lane)), getitem(ordered, (high, *lane))
         result = where(plain(part) == 0, first, first + part * (second - first))
-    last = ordered[-1]  # NaN, if there is one
-    result = where(isnan(last), last, result)
+    if not skips_nan:
+        last = ordered[-1]  # NaN, if there is one
+        result = where(isnan(last), last, result)
     if keepdims:
         shape = tuple(1 if i in reduced else n for i, n in enumerate(x.shape))
-        result = reshape(result, shares.shape + shape)
+        result = reshape(result, several + shape)
     return result
 
 
