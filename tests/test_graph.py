@@ -1090,3 +1090,14 @@ def test_a_function_that_frees_what_it_returns():
     for derivative in (gn.grad(f), lambda x: gn.checkpoint(f)(gn.Tensor(x, requires_grad=True))):
         with pytest.raises(gn.errors.GraphFreed):
             derivative(1.0)
+
+
+def test_a_gradient_has_the_order_of_bytes_of_its_leaf():
+    data = np.array([1.0, 2.0], dtype=">f8" if np.little_endian else "<f8")
+    x = gn.Tensor(data, requires_grad=True)
+    for n in (1, 2):
+        (x * x).sum().backward()
+        assert x.grad.dtype == data.dtype
+        assert x.grad.tolist() == [2.0 * n, 4.0 * n]
+    for found in (gn.grad(lambda x: gn.sum(x * x))(data), gn.jacobian(lambda x: x * x)(data)):
+        assert found.dtype == data.dtype

@@ -748,6 +748,52 @@ def test_what_makes_an_array_of_it_raises(take):
         take(gn.Tensor([1.0, 2.0], requires_grad=True))
 
 
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda x, masked: masked * x,
+        lambda x, masked: masked.__iadd__(x),
+        lambda x, masked: np.ma.exp(x),
+        lambda x, masked: np.ma.where(masked > 0, x, 0.0),
+        lambda x, masked: np.ma.array(x),
+    ],
+)
+def test_a_masked_array_drops_no_gradient(take):
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    with pytest.raises(RuntimeError, match="array of it would take this tensor out of the graph"):
+        take(gn.Tensor([1.0, 2.0], requires_grad=True), masked)
+    take(gn.Tensor([1.0, 2.0]), masked)  # no gradient, no harm
+    assert not hasattr(gn.Tensor([1.0]), "_mask")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda masked: gn.Tensor([1.0, 2.0], requires_grad=True) * masked,
+        lambda masked: np.add(masked, gn.Tensor([1.0, 2.0], requires_grad=True)),
+        lambda masked: gn.exp(masked),
+        lambda masked: gn.Tensor(masked),
+        lambda masked: gn.grad(gn.sum)(masked),
+    ],
+)
+def test_what_a_mask_hides_does_not_take_part(call):
+    with pytest.raises(TypeError, match=r"a masked array: .*array\.filled\(value\)"):
+        call(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_an_array():
+    matrix = np.matrix([[1.0, 2.0, 3.0]])
+    x = gn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    for y in (matrix * x, x * matrix):  # by element; np.matrix itself would take the dot product
+        assert y.data.tolist() == [[1.0, 4.0, 9.0]]
+    (x * matrix).sum().backward()
+    assert x.grad.tolist() == [1.0, 2.0, 3.0]
+    assert (matrix @ x).data.tolist() == [14.0]
+    assert type(gn.sum(matrix, axis=0)) is np.ndarray
+    assert gn.grad(lambda x: gn.sum(x * x))(matrix).tolist() == [[2.0, 4.0, 6.0]]
+
+
 def test_writing_a_single_number_into_an_array_raises():
     x, array = gn.Tensor([1.0, 2.0], requires_grad=True), np.zeros(2)
     with pytest.raises(ValueError, match="setting an array element") as raised:

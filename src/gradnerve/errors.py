@@ -582,6 +582,12 @@ def not_an_array(data: Any) -> str:
     )
 
 
+MASKED = (
+    "a masked array: gradients know no masks, and what the mask hides would take part. Write "
+    "array.filled(value) for an array, and gn.where(array.mask, other, result) for the places."
+)
+
+
 def attached(what: str) -> str:
     return (
         f"{what} would take this tensor out of the graph, and its gradient would be lost in "

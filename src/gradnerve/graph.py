@@ -25,7 +25,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    is_complex,
+    is_floating,
+    libraries,
+    made_arrays,
+)
 from gradnerve.operators import Operator, Rule, operators, register
 from gradnerve.writing import as_they_were, written
 
@@ -92,7 +99,7 @@ def operator(forward: Callable[..., Any]) -> Any:
                 values.append(arg._data)
             elif type(arg) in libraries:
                 values.append(arg)
-            elif isinstance(arg, (list, tuple)) and op.takes_array(len(values)):
+            elif isinstance(arg, made_arrays) and op.takes_array(len(values)):
                 return call(*op.without_lists(args))
             else:
                 values.append(arg)
@@ -254,7 +261,7 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
         raise errors.NoGradientPath(errors.no_path(root))
     for tensor, ct in flow(root, _seed(root, gradient), free=not retain_graph):
         ct = gradient_of(ct)
-        if tensor._grad is None and tensor._record is None:
+        if tensor._grad is None and tensor._record is None and ct.dtype == tensor._data.dtype:
             tensor._grad = ct  # a leaf's cotangent shares memory with nothing
         else:
             add_to_grad(tensor, ct)
@@ -432,7 +439,7 @@ def add_to_grad(tensor: Tensor, ct: Any) -> None:
     if tensor._grad is None:
         tensor._grad = array_library(data).asarray(ct, dtype=data.dtype, copy=True)
     else:
-        tensor._grad = as_array(tensor._grad + ct)
+        tensor._grad = array_library(data).asarray(tensor._grad + ct, dtype=data.dtype)
 
 
 def _seed(root: Tensor, gradient: Any) -> Array:

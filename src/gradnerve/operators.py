@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradnerve import errors
-from gradnerve.backends import as_array
+from gradnerve.backends import as_array, libraries, made_arrays
 
 operators = SimpleNamespace()
 """Every operator, by its name. The modules in `ops/` fill it as they are imported."""
@@ -119,7 +119,9 @@ class Operator:
     def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A list (or tuple) where the operator takes an array is the array of its elements."""
         return tuple(
-            as_array(arg) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
+            arg
+            if type(arg) in libraries or not isinstance(arg, made_arrays) or not self.takes_array(i)
+            else as_array(arg)
             for i, arg in enumerate(args)
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gradnerve import errors
 from gradnerve.backends import numpy as numpy_kernels
 
 libraries: dict[type, Any] = {np.ndarray: np}
@@ -40,10 +41,20 @@ def array_library(value: Any, *others: Any) -> Any:
     return np
 
 
+made_arrays = (list, tuple, np.ndarray)
+"""What an operator makes an array of: lists, and NumPy's subclasses (np.matrix has products of its
+own), which are no arrays of a library."""
+
+
 def as_array(value: Any) -> Any:
-    """An array as it is; lists and numbers as a NumPy array (0-d for a number)."""
+    """An array as it is; lists and numbers as a NumPy array (0-d for a number).
+
+    Raises TypeError for a masked array: what its mask hides would take part.
+    """
     if type(value) in libraries:
         return value
+    if isinstance(value, np.ndarray) and hasattr(value, "filled"):
+        raise TypeError(errors.MASKED)
     return np.asarray(value)
 
 
