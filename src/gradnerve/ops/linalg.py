@@ -31,6 +31,7 @@ from gradnerve.ops.shape import (
     expand_dims,
     matrix_transpose,
     permute_dims,
+    plain,
     reshape,
     roll,
 )
@@ -521,7 +522,9 @@ def tensorinv(x: Any, ind: int = 2) -> Any:
 
 @operator
 def det(x):
-    """The determinant, (..., N, N) -> (...). Its gradient exists for singular matrices too."""
+    """The determinant, (..., N, N) -> (...). Its gradient exists for singular matrices too, and so
+    does the second; from the third on, where singular values differ or the matrix has an inverse.
+    """
     check_square(x)
     return array_library(x).linalg.det(x)
 
@@ -546,6 +549,10 @@ def cofactor(x):
     r"P_{ij} = [i \ne j] \textstyle\prod_{k \ne i, j} s_k",
 )
 def _(ct, x):
+    if kernels(plain(x)).has_inverse(plain(x), 0.25):  # to any order; it costs half of the digits
+        y = matrix_transpose(inv(x))
+        size = sum(ct * y, (-2, -1), True)
+        return expand_dims(det(x), (-2, -1)) * (size * y - y @ matrix_transpose(ct) @ y)
     # In the basis of its singular vectors X is diagonal, and the cofactors of S + E are easy: to
     # first order -E_ji P_ij off the diagonal, and on it Σ_j E_jj P_ij.
     u, s, vh = svd(x, False)
@@ -675,7 +682,7 @@ def eigh(x: Any) -> EighResult:
 @operator
 def eigvalsh(x):
     """The eigenvalues, ascending, of Hermitian matrices, of which the lower triangle is read. The
-    gradient is Hermitian."""
+    gradient is Hermitian; a second one is right where the eigenvalues differ."""
     check_square(x)
     return explaining(errors.NO_EIGENVALUES, array_library(x).linalg.eigvalsh, x)
 
@@ -889,7 +896,8 @@ def svd(x: Any, full_matrices: bool = True) -> SVDResult:
 
 @operator
 def svdvals(x):
-    """The singular values, descending: (..., M, N) -> (..., min(M, N))."""
+    """The singular values, descending: (..., M, N) -> (..., min(M, N)). A second derivative is
+    right where they differ."""
     check_matrix(x)
     return explaining(errors.NO_SINGULAR_VALUES, array_library(x).linalg.svdvals, x)
 
