@@ -1101,3 +1101,23 @@ def test_a_gradient_has_the_order_of_bytes_of_its_leaf():
         assert x.grad.tolist() == [2.0 * n, 4.0 * n]
     for found in (gn.grad(lambda x: gn.sum(x * x))(data), gn.jacobian(lambda x: x * x)(data)):
         assert found.dtype == data.dtype
+
+
+def test_threads_that_share_a_leaf_lose_no_gradient():
+    x = gn.Tensor(np.ones(1000), requires_grad=True)
+
+    def work():
+        for _ in range(200):
+            (x * 1.0).sum().backward()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert x.grad.tolist() == [1600.0] * 1000

@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from sys import getrefcount
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -52,6 +53,9 @@ numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
 new = object.__new__  # makes a Tensor without asking its __init__
+
+accumulating = RLock()
+"""Threads may add to the `.grad` of one tensor: one after the other, or a sum would be lost."""
 
 watch: Any = None
 """Debug mode's checks of every value and cotangent (`debug.py`); usually there are none."""
@@ -261,10 +265,11 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
         raise errors.NoGradientPath(errors.no_path(root))
     for tensor, ct in flow(root, _seed(root, gradient), free=not retain_graph):
         ct = gradient_of(ct)
-        if tensor._grad is None and tensor._record is None and ct.dtype == tensor._data.dtype:
-            tensor._grad = ct  # a leaf's cotangent shares memory with nothing
-        else:
-            add_to_grad(tensor, ct)
+        with accumulating:
+            if tensor._grad is None and tensor._record is None and ct.dtype == tensor._data.dtype:
+                tensor._grad = ct  # a leaf's cotangent shares memory with nothing
+            else:
+                add_to_grad(tensor, ct)
 
 
 def gradient_of(ct: Any) -> Any:
