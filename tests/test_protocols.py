@@ -609,6 +609,7 @@ def test_other_options_are_refused_in_our_words():
     for call in (
         lambda: np.linalg.qr(x[None], mode="raw"), lambda: np.nanvar(x, mean=0.0),
         lambda: np.nanstd(x, mean=0.0), lambda: np.polyfit([0.0, 1.0], x, 1, cov=True),
+        lambda: np.hypot.reduce(x[:0]), lambda: np.resize(x, -1),
         lambda: np.geomspace(x * 1j, 2.0), lambda: np.roots(x[:1]), lambda: np.resize(x[:0], 2),
     ):  # fmt: skip
         with pytest.raises(TypeError, match=r"is not differentiated with this option"):
@@ -639,6 +640,23 @@ def test_bad_arguments_are_refused_in_our_words():
         np.geomspace(-1.0, x)
     with pytest.raises(ValueError, match=r"np\.roots takes the coefficients of one polynomial"):
         np.roots(x[None])
+    for call, words in (
+        (lambda: np.poly(x[None, None]), r"np\.poly takes roots \(N,\) or a square matrix"),
+        (lambda: np.cov(x[None, None]), r"np\.cov takes a vector or a matrix, not shape \(1, 1, 2"),
+        (lambda: np.polyfit([0.0, 1.0, 2.0], x, 1), r"np\.polyfit takes x \(N,\).*\(3,\) and \(2,"),
+        (lambda: np.polyfit([0.0, 1.0], x, -1), r"np\.polyfit .* degree -1"),
+        (lambda: np.bincount([1], weights=x), r"np\.bincount: \(1,\) places and \(2,\) weights"),
+        (lambda: np.bincount([-1, 0], weights=x), "no negative"),
+        (lambda: np.interp(0.5, [0.0, 1.0], x, period=0), r"np\.interp: a period is not 0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
+    with pytest.raises(TypeError, match=r"np\.cov: fweights are how often .* whole numbers"):
+        np.cov(x, fweights=[1, 0.5])
+    with pytest.raises(IndexError, match="reduceat: indices are one list of places from 0 to 1"):
+        np.add.reduceat(x, [0, 2])
+    with pytest.raises(np.exceptions.AxisError):
+        np.subtract.reduce(x, axis=1)
     with pytest.raises(ValueError, match=r"np\.piecewise: 1 conditions take as many functions"):
         np.piecewise(x, [x > 0], [np.sin, np.cos, np.tan])
     with pytest.raises(ValueError, match=r"np\.apply_along_axis: shape \(0, 2\) has no rows"):
@@ -716,6 +734,12 @@ def test_splitting_and_scaling_of_extreme_numbers():
     for n in (1500, -1500):  # 2 ** n alone is infinite, or 0
         y = np.ldexp(gn.Tensor(math.ldexp(0.75, -n // 2), requires_grad=True), n)
         assert y.data == math.ldexp(0.75, n - n // 2 - n % 2)
+
+
+def test_rows_whose_results_are_no_part_of_the_graph():
+    x = gn.Tensor([[1.0, 2.0]], requires_grad=True)
+    y = np.apply_along_axis(lambda row: 3.0, 1, x)
+    assert (type(y), y.data.tolist()) == (gn.Tensor, [3.0])
 
 
 def test_usual_options_are_no_options():

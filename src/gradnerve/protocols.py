@@ -31,7 +31,7 @@ from gradnerve.backends import is_complex, is_floating
 from gradnerve.graph import Cut, recording
 from gradnerve.ops import linalg
 from gradnerve.ops.reduce import along_axes
-from gradnerve.ops.shape import as_tensor_or_array, plain
+from gradnerve.ops.shape import as_tensor_or_array, axis_index, plain
 from gradnerve.tensor import Tensor
 
 # --- The three lists ------------------------------------------------------------------------------
@@ -262,13 +262,17 @@ def _accumulated(f: Any, array: Any, axis: Any = 0) -> Any:
 
 
 def _folded_at(f: Any, array: Any, indices: Any, axis: Any = 0) -> Any:
-    starts, slices = _data(indices), _slices(array, axis)
+    starts, slices = np.asarray(_data(indices)), _slices(array, axis)
+    if starts.ndim != 1 or not ((starts >= 0) & (starts < len(slices))).all():
+        raise IndexError(f"reduceat: indices are one list of places from 0 to {len(slices) - 1}")
     pairs = zip(starts, [*starts[1:], len(slices)], strict=True)
     return ops.stack([functools.reduce(f, slices[i:j] or [slices[i]]) for i, j in pairs], axis)
 
 
 def _slices(array: Any, axis: Any) -> list[Any]:
-    if not isinstance(axis, int) or not array.shape[axis]:
+    if not isinstance(axis, int):
+        raise Declined("axis")
+    if not array.shape[axis_index(axis, array, "a ufunc's method")]:
         raise Declined("axis")
     return list(ops.unstack(array, axis=axis))
 
@@ -393,7 +397,7 @@ def _refusal(name: str, option: str, options: dict[str, Any]) -> str:
             f"np.{name}(..., out=...): a value that is part of the graph cannot be written into an "
             f"array or a tensor. Leave out `out` (for `a += b`, write a = a + b). {detach}"
         )
-    if option == "where":
+    if option == "where" and "." not in name:
         return (
             f"np.{name}(..., where=...) leaves places without a value, so it is not differentiated;"
             f" give them one, in a Tensor: out=np.zeros_like(tensor). {detach}"
@@ -729,7 +733,7 @@ def _(start, stop, num=50, endpoint=True, dtype=None, axis=0):
 def _(a, new_shape):
     shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
     flat = ops.reshape(a, (-1,))
-    if not flat.shape[0]:
+    if not flat.shape[0] or any(n < 0 for n in shape):
         raise Declined("new_shape")
     return ops.reshape(flat[np.arange(math.prod(shape)) % flat.shape[0]], shape)
 
@@ -744,6 +748,7 @@ def _(func1d, axis, arr, *args, **kwargs):
     rows = ops.unstack(ops.reshape(rows, (-1, arr.shape[axis])))
     results = ops.stack([as_tensor_or_array(func1d(row, *args, **kwargs)) for row in rows])
     inner = len(results.shape) - 1
+    results = results if isinstance(results, Tensor) else Tensor(results)
     y = ops.reshape(results, (*outer, *results.shape[1:]))
     back = range(axis, axis + inner)
     return ops.moveaxis(y, tuple(range(len(outer), len(outer) + inner)), tuple(back))
@@ -973,9 +978,11 @@ def _(a, kth, axis=-1, kind="introselect", order=None):
 
 @adapter("bincount")
 def _(x, /, weights=None, minlength=0):
-    places = plain(x)
+    places, weights = plain(x), _double(weights)
+    if places.shape != weights.shape:
+        raise ValueError(f"np.bincount: {places.shape} places and {weights.shape} weights")
     length = np.bincount(places, minlength=minlength).shape  # raises where a place is negative
-    return ops.scatter_add(_double(weights), (places,), length)
+    return ops.scatter_add(weights, (places,), length)
 
 
 def _double(x: Any) -> Any:
@@ -1021,6 +1028,8 @@ def _cov(
 ):
     m = as_tensor_or_array(m)
     both = [m] if y is None else [m, as_tensor_or_array(y)]
+    if any(v.ndim > 2 for v in both):
+        raise ValueError(f"np.cov takes a vector or a matrix, not shape {both[-1].shape}")
     dtype = np.result_type(*(v.dtype for v in both), np.float64) if dtype is None else dtype
     rows = [_in(dtype, v if v.ndim > 1 else ops.reshape(v, (1, -1))) for v in both]
     if not rowvar:
@@ -1036,6 +1045,8 @@ def _cov(
     if given:
         if any((plain(w) < 0).any() for w in given):
             raise ValueError("np.cov: weights are 0 or more")
+        if fweights is not None and (plain(given[0]) % 1 != 0).any():
+            raise TypeError("np.cov: fweights are how often each was seen, so whole numbers")
         w = functools.reduce(ops.multiply, given)
         total = ops.sum(w)
         lost = ddof if aweights is None else ddof * ops.sum(w * given[-1]) / total
@@ -1063,6 +1074,8 @@ def _(x, xp, fp, left=None, right=None, period=None):
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ValueError(f"np.interp takes as many xp as fp, not shapes {xp.shape} and {fp.shape}")
     if period is not None:
+        if plain(period) == 0:
+            raise ValueError("np.interp: a period is not 0")
         left = right = None
         period = abs(period)
         x, xp = x % period, xp % period
@@ -1158,6 +1171,11 @@ def _(x, y, deg, rcond=None, full=False, w=None, cov=False):
     if full or cov:
         raise Declined("full" if full else "cov")
     x, y = as_tensor_or_array(x) * 1.0, as_tensor_or_array(y) * 1.0
+    if x.ndim != 1 or not x.shape[0] or y.ndim not in (1, 2) or len(x) != len(y) or deg < 0:
+        raise ValueError(
+            f"np.polyfit takes x (N,), y (N,) or (N, K), and a degree of 0 or more; got shapes "
+            f"{x.shape} and {y.shape}, and degree {deg}"
+        )
     rcond = len(x) * np.finfo(x.dtype).eps if rcond is None else rcond
     powers = x[:, None] ** np.arange(deg, -1, -1)
     if w is not None:
@@ -1185,6 +1203,8 @@ def _(p):
 @adapter("poly")
 def _(seq_of_zeros):
     zeros = as_tensor_or_array(seq_of_zeros)
+    if zeros.ndim > 2:
+        raise ValueError(f"np.poly takes roots (N,) or a square matrix, not shape {zeros.shape}")
     zeros = linalg.eigvals(zeros) if zeros.ndim == 2 else ops.atleast_1d(zeros)
     c = np.ones(1)
     for zero in zeros:
