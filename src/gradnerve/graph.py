@@ -220,8 +220,8 @@ def _arrays(result: Any) -> Any:
 
 
 # An operator with several outputs makes one hidden Tensor, whose data is the tuple of them, and
-# hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a tuple too,
-# with None where nothing has arrived; its rules see a tuple of arrays, with zeros there.
+# hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a dict, by
+# place, of what has arrived; its rules see a tuple of arrays, with zeros where nothing has.
 
 
 def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
@@ -240,9 +240,8 @@ def output(outputs, index):
 
 
 @output.rule("outputs", r"\bar y_i = \bar y")
-def _(ct, outputs, index):
-    count = len(outputs if type(outputs) is tuple else outputs._data)
-    return tuple(ct if i == index else None for i in range(count))
+def _(ct, index):
+    return {index: ct}
 
 
 @operator
@@ -320,7 +319,7 @@ def flow(
         # An intermediate that only this walk holds is nobody's business: it has no .grad, and
         # vanishes with its record at the end of this round.
         if getrefcount(tensor) > ALONE:
-            if type(ct) is not tuple:
+            if type(tensor._data) is not tuple:
                 yield tensor, ct
             if free:
                 links = [ref(parent) for parent in parents(record)]
@@ -350,8 +349,8 @@ def flow(
             data = parent._data
             try:
                 fits = share.shape == data.shape and share.dtype is data.dtype
-            except AttributeError:  # a tuple for several outputs, or a rule gave a plain number
-                fits = type(share) is type(data) is tuple
+            except AttributeError:  # a dict for several outputs, or a rule gave a plain number
+                fits = type(share) is dict and type(data) is tuple
             if not fits:
                 share = _fit(share, data, op)
             if checks is not None:
@@ -363,8 +362,10 @@ def flow(
                 heappush(queue, number)
             elif known[2]:
                 known[1] += share
-            elif known[1] is None or type(share) is tuple:
-                known[1] = _add_up(known[1], share)
+            elif known[1] is None:
+                known[1] = share
+            elif type(share) is dict:
+                _add_to_outputs(known[1], share)
             else:
                 known[1] = known[1] + share
                 known[2] = not as_tensors
@@ -402,19 +403,19 @@ def _joint_shares(op: Operator, args: tuple, seen: list) -> tuple[Rule, ...]:
     return tuple((i, lambda _, share=share: share, 0, None) for i, share in pairs)
 
 
-def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]:
+def _filled(tensor: Tensor, cts: Any, as_tensors: bool) -> tuple[tuple, tuple]:
     """An operator's several outputs and their cotangents, with zeros where nothing has arrived."""
     outputs = _outputs_of(tensor) if as_tensors else tensor._data
-    pairs = zip(outputs, cts, strict=True)
-    return outputs, tuple(operators.zeros_like(y) if ct is None else ct for y, ct in pairs)
+    if type(cts) is tuple:  # the walk begins here
+        return outputs, cts
+    pairs = enumerate(outputs)
+    return outputs, tuple(cts[i] if i in cts else operators.zeros_like(y) for i, y in pairs)
 
 
-def _add_up(total: Any, share: Any) -> Any:
-    """The sum of cotangents where the first may be missing, of one output or of several."""
-    if total is None:
-        return share
-    pairs = zip(total, share, strict=True)
-    return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
+def _add_to_outputs(total: dict[int, Any], share: dict[int, Any]) -> None:
+    """Add to the cotangents of several outputs, of which some may be missing."""
+    for i, ct in share.items():
+        total[i] = total[i] + ct if i in total else ct
 
 
 def _fit(share: Any, data: Any, op: Operator) -> Any:
