@@ -865,9 +865,11 @@ def _(
     _no_out(out)
     if mean is None and (where is None or where is True):
         return ops.std(_in(dtype, a), axis, ddof if correction is None else correction, keepdims)
-    return ops.sqrt(
-        _var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    variance = _var(
+        a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction
     )
+    flat = plain(variance) == 0  # its gradient is 0 there, as that of np.std
+    return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, variance)))
 
 
 # In those below what `where` leaves out is a NaN more.

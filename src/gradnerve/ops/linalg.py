@@ -924,14 +924,15 @@ def _(ct, y, x, axis, keepdims, ord):
     if ord == 0:
         return zeros_like(x)
     ct, y = unreduced(ct, x, axis, keepdims), unreduced(y, x, axis, keepdims)
-    size = where(y == 0, 1.0, y)
     if ord == 2:
-        return ct / size * conj(x)
+        return ct / where(y == 0, math.inf, y) * conj(x)  # x / ∞ is 0, and so is its derivative
     if ord == 1:
         return ct * conj(sign(x))
-    # An element that is 0 has gradient 0, even where the formula says 0 · ∞.
-    power = where(x == 0, 1.0, abs(x) / size) ** (ord - 1)
-    return ct * conj(sign(x)) * where(x == 0, 0.0, power)
+    # An element that is 0 has gradient 0, even where the formula says 0 · ∞. So have the others if
+    # y is 0 because of it, as it is for a negative ord.
+    flat = (x == 0) | (y == 0)
+    power = (where(flat, 1.0, abs(x)) / where(flat, 1.0, y)) ** (ord - 1)
+    return ct * conj(sign(x)) * where(flat, 0.0, power)
 
 
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
