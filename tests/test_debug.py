@@ -342,3 +342,10 @@ def test_a_network_trains_in_debug_mode_as_without():
         checked = train()
     for name, array in plain.items():
         np.testing.assert_array_equal(array, checked[name])
+
+
+def test_a_dtype_among_the_arguments_is_no_operand():
+    x = gn.Tensor([1e300], requires_grad=True)
+    with gn.debug_mode(), pytest.raises(gn.errors.NonFinite, match="astype made inf") as error:
+        gn.astype(x, np.dtype("float32"))
+    assert "dtype:" not in str(error.value)

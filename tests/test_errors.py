@@ -28,7 +28,8 @@ def says(kind, f):
 SHAPES = [
     (
         lambda: ones(2, 3) + ones(4),
-        "add: shapes (2, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is 1.",
+        "add: shapes (2, 3) and (4,) do not fit: axis -1 is 3 in `ones(2, 3)` and 4 in "
+        "`ones(4)`, and neither is 1.",
     ),
     (
         lambda: ones(2, 3, name="scores") * ones(2, 4, name="weights"),
@@ -37,43 +38,43 @@ SHAPES = [
     ),
     (
         lambda: gn.maximum(ones(2, 3), np.ones((5, 3))),
-        "maximum: shapes (2, 3) and (5, 3) do not fit: axis -2 is 2 in x1 and 5 in x2, and neither "
-        "is 1.",
+        "maximum: shapes (2, 3) and (5, 3) do not fit: axis -2 is 2 in `ones(2, 3)` and 5 in "
+        "`np.ones((5, 3))`, and neither is 1.",
     ),
     (
         lambda: ones(2, 3) - ones(3, 2),
-        "subtract: shapes (2, 3) and (3, 2) do not fit: axis -1 is 3 in x1 and 2 in x2, and "
-        "neither is 1. Did you mean x2.mT?",
+        "subtract: shapes (2, 3) and (3, 2) do not fit: axis -1 is 3 in `ones(2, 3)` and 2 in "
+        "`ones(3, 2)`, and neither is 1. Did you mean ones(3, 2).mT?",
     ),
     (
         lambda: ones(4, 3) / ones(4),
-        "divide: shapes (4, 3) and (4,) do not fit: axis -1 is 3 in x1 and 4 in x2, and neither is "
-        "1. Did you mean x2[:, None]?",
+        "divide: shapes (4, 3) and (4,) do not fit: axis -1 is 3 in `ones(4, 3)` and 4 in "
+        "`ones(4)`, and neither is 1. Did you mean ones(4)[:, None]?",
     ),
     (
-        lambda: ones(4) ** ones(4, 3),
-        "pow: shapes (4,) and (4, 3) do not fit: axis -1 is 4 in x1 and 3 in x2, and neither is 1. "
-        "Did you mean x1[:, None]?",
+        lambda: (-ones(4)) ** ones(4, 3),
+        "pow: shapes (4,) and (4, 3) do not fit: axis -1 is 4 in `-ones(4)` and 3 in `ones(4, 3)`, "
+        "and neither is 1. Did you mean (-ones(4))[:, None]?",
     ),
     (
         lambda: ones(2, 3) @ ones(4, 5),
-        "matmul: (2, 3) @ (4, 5) do not fit: the last axis of a is 3, the second-last axis of b is "
-        "4.",
+        "matmul: (2, 3) @ (4, 5) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of `ones(4, 5)` is 4.",
     ),
     (
         lambda: ones(2, 3) @ ones(2, 3, name="W"),
-        "matmul: (2, 3) @ (2, 3) do not fit: the last axis of a is 3, the second-last axis of W is "
-        "2. Did you mean W.mT?",
+        "matmul: (2, 3) @ (2, 3) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of W is 2. Did you mean W.mT?",
     ),
     (
         lambda: ones(2, 3) @ ones(2, 4),
-        "matmul: (2, 3) @ (2, 4) do not fit: the last axis of a is 3, the second-last axis of b is "
-        "2. Did you mean a.mT?",
+        "matmul: (2, 3) @ (2, 4) do not fit: the last axis of `ones(2, 3)` is 3, the "
+        "second-last axis of `ones(2, 4)` is 2. Did you mean ones(2, 3).mT?",
     ),
     (
         lambda: ones(2, 3) @ ones(2),
-        "matmul: (2, 3) @ (2,) do not fit: the last axis of a is 3, the only axis of b is 2. Did "
-        "you mean a.mT?",
+        "matmul: (2, 3) @ (2,) do not fit: the last axis of `ones(2, 3)` is 3, the only axis of "
+        "`ones(2)` is 2. Did you mean ones(2, 3).mT?",
     ),
     (
         lambda: ones(2, 2, 3) @ ones(3, 3, 4),
@@ -99,6 +100,54 @@ SHAPES = [
 @pytest.mark.parametrize("f, text", SHAPES, ids=[text[:30] for _, text in SHAPES])
 def test_shapes(f, text):
     assert says(ValueError, f) == text
+
+
+def test_operands_are_called_as_the_user_wrote_them():
+    x, b, é = ones(4, 3), ones(4), ones(4, 5)
+
+    def in_place():
+        y = x * 1
+        y += b  # the statement, not an expression
+
+    def over_two_lines():
+        return (x -
+                é)  # fmt: skip
+
+    written = [
+        (in_place, "3 in `y` and 4 in `b`, and neither is 1. Did you mean b[:, None]?"),
+        (over_two_lines, "3 in `x` and 5 in `é`, and neither is 1."),
+        (
+            lambda: ("é", x * (b + 1)),
+            "3 in `x` and 4 in `b + 1`, and neither is 1. Did you mean (b",
+        ),
+        (lambda: np.add(x, b), "3 in `x` and 4 in `b`"),
+        (lambda: x > b, "3 in `x` and 4 in `b`"),
+        (lambda: b < x, "4 in `b` and 3 in `x`"),
+        (lambda: gn.where(x > 0, x2=x, x1=b), "is 3 in `x > 0`, 4 in `b` and 3 in `x`; along an a"),
+        (lambda: x.clip(b), "3 in x and 4 in min, and"),  # a method: its own names
+        (
+            lambda: gn.add(*(x, b)),
+            "3 in the first and 4 in the second, and neither is 1. Did you m",
+        ),
+        (lambda: sum([b], x), "Did you mean [:, None] behind the second?"),
+        (lambda: eval("x + b", {"x": x, "b": b}), "3 in the first and 4 in the second"),
+        (
+            lambda: gn.add(x, gn.reshape(gn.reshape(gn.reshape(b, (2, 2)), (4, 1)), (4,))),
+            "4 in the",
+        ),
+    ]
+    for f, text in written:
+        assert text in says(ValueError, f)
+
+
+def test_the_function_that_was_called_is_named():
+    assert says(ValueError, lambda: gn.hstack([ones(2, 3), ones(3)])).startswith(
+        "hstack: concat: array 0 has shape (2, 3) and array 1 has (3,): all need as many axes."
+    )
+    assert says(ValueError, lambda: gn.nanmax(ones(0))).startswith(
+        "nanmax: max: the array is empty"
+    )
+    assert says(ValueError, lambda: np.max(ones(0))).startswith("max: the array is empty")
 
 
 def test_the_hints_help():
@@ -440,6 +489,7 @@ def test_a_state_dict_of_another_network():
     assert "missing 'weight'. Did you mean 'weigth'?; unexpected 'weigth'" in says(
         KeyError, lambda: model.load_state_dict({"weigth": np.ones((2, 2)), "bias": np.ones(2)})
     )
+    assert "missing 'bias'; missing 'weight'" in says(KeyError, lambda: model.load_state_dict({}))
     assert (
         says(ValueError, lambda: model.load_state_dict({"weight": np.ones(3), "bias": np.ones(2)}))
         == "the state dict does not fit this module: 'weight' is (3,) where the module has (2, 2)"
@@ -496,9 +546,207 @@ MISUSES = [
         ValueError,
         "array 2 has (2, 4): they may differ along axis 0 alone",
     ),
-    (lambda: ones(2) & True, TypeError, "is not defined for float64 (x1), bool (x2). Bits are"),
-    (lambda: gn.sin("a"), TypeError, "sin is not defined for str (x): it takes numbers"),
+    (
+        lambda: ones(2) & True,
+        TypeError,
+        "is not defined for float64 (`ones(2)`), bool (`True`). Bits are",
+    ),
+    (lambda: gn.sin("a"), TypeError, "sin is not defined for str (`'a'`): it takes numbers"),
     (lambda: np.array([ones(2), ones(2)]), RuntimeError, "np.stack([...]) instead of np.array"),
+]
+
+MATRIX = ones(2, 3)
+MISUSES += [  # axes
+    (lambda: gn.mean(MATRIX, axis=(0, -2)), ValueError, "mean: axis 0 is named twice in (0, -2)"),
+    (lambda: gn.sum(MATRIX, axis=[0, 1]), TypeError, "several axes are a tuple, (0, 1), not the l"),
+    (lambda: gn.sum(MATRIX, axis="rows"), TypeError, "sum: an axis is a whole number, not 'rows'"),
+    (
+        lambda: gn.argmax(MATRIX, axis=(0, 1)),
+        TypeError,
+        "argmax: it takes one axis, a whole number",
+    ),
+    (lambda: gn.permute_dims(MATRIX, (0, 0)), ValueError, "axis 0 is named twice in (0, 0)"),
+    (
+        lambda: gn.permute_dims(MATRIX, (0,)),
+        ValueError,
+        "permute_dims: axes (0,) are no order of the axes of shape (2, 3), in which each is named "
+        "once: (1, 0), for example, reverses them",
+    ),
+    (
+        lambda: MATRIX.transpose(0, 2),
+        IndexError,
+        "transpose: permute_dims: there is no axis 2: the",
+    ),
+    (
+        lambda: MATRIX.squeeze(1),
+        ValueError,
+        "squeeze: axis 1 of shape (2, 3) has length 3, and only axes of length 1 can be left out. "
+        "To choose one element along it write x[:, 0]; to combine them, x.sum(axis=1) or x.mean(",
+    ),
+    (
+        lambda: gn.diagonal(MATRIX, axis1=5),
+        IndexError,
+        "diagonal: there is no axis 5: the array has",
+    ),
+    (
+        lambda: gn.diagonal(MATRIX, axis1=-1),
+        ValueError,
+        "axis1=-1 and axis2=1 are the same axis of",
+    ),
+    (
+        lambda: gn.diagonal(X),
+        ValueError,
+        "two axes or more; got shape (2,). A matrix with x on its",
+    ),
+    (lambda: gn.diag_embed(X, axis1=0, axis2=-2), ValueError, "diag_embed: axis 0 is named twice"),
+    (
+        lambda: gn.rot90(MATRIX, axes=(0,)),
+        ValueError,
+        "rot90: axes are the two of a plane, not (0,)",
+    ),
+    (lambda: gn.concat([MATRIX] * 2, axis=2), IndexError, "concat: there is no axis 2"),
+    (lambda: nn.Flatten()(gn.Tensor(1.0)), IndexError, "there is no axis 1: the array has no axes"),
+]
+MISUSES += [  # shapes and sizes
+    (lambda: gn.arange(0, 1, 0), ZeroDivisionError, "with a step of 0 it never comes from 0 to 1"),
+    (lambda: gn.zeros((2, -1)), ValueError, "zeros: no axis can have a negative length, but the s"),
+    (lambda: gn.zeros(2.5), TypeError, "zeros: a shape is a whole number or a tuple of them, such"),
+    (lambda: gn.ones(2, 3), TypeError, "ones takes the shape as one tuple: write ones((2, 3))"),
+    (lambda: gn.full("a", 1.0), TypeError, "full: a shape is a whole number or a tuple of them"),
+    (lambda: gn.eye(-1), ValueError, "eye: no axis can have a negative length"),
+    (
+        lambda: gn.linspace(0, 1, -1),
+        ValueError,
+        "linspace: num says how many numbers, 0 or more, n",
+    ),
+    (lambda: gn.linspace(0, 1, 2.5), TypeError, "linspace: num says how many numbers, 0 or more, "),
+    (lambda: np.linspace(ones(1), 1, -1), ValueError, "np.linspace: num says how many numbers"),
+    (
+        lambda: gn.topk(MATRIX, 5),
+        ValueError,
+        "topk: k=5 elements are asked for along axis -1, whic",
+    ),
+    (lambda: gn.topk(MATRIX, "a"), TypeError, "topk: k is a whole number, not 'a'"),
+    (
+        lambda: gn.topk(MATRIX, 1, axis=3),
+        IndexError,
+        "topk: there is no axis 3: the array has axes",
+    ),
+    (
+        lambda: gn.tile(MATRIX, 1.5),
+        TypeError,
+        "tile: a number of repetitions is a whole number, no",
+    ),
+    (lambda: gn.chunk(MATRIX, 1.5), TypeError, "chunk: chunks is a whole number, not 1.5"),
+    (
+        lambda: gn.inner(MATRIX, X),
+        ValueError,
+        "inner: along axis -1 shapes (2, 3) and (2,) have 3 ",
+    ),
+    (
+        lambda: gn.searchsorted(MATRIX, X),
+        ValueError,
+        "x1 is the sorted numbers, along one axis, (N",
+    ),
+    (
+        lambda: gn.tensordot(X, X, axes=(0,)),
+        ValueError,
+        "or give a pair of tuples, the axes of eac",
+    ),
+    (
+        lambda: gn.stack([]),
+        ValueError,
+        "stack: there is nothing to join; give it one array or more",
+    ),
+    (
+        lambda: gn.concat(5),
+        TypeError,
+        "concat takes a list of arrays, not int: write gn.concat([x,",
+    ),
+    (
+        lambda: gn.concat(X, X),
+        TypeError,
+        "concat takes a list of arrays, then the axis: write gn.c",
+    ),
+    (lambda: nn.Linear(-1, 2), ValueError, "Linear: sizes are 0 or more, not -1, 2"),
+]
+MISUSES += [  # indices
+    (lambda: MATRIX[5], IndexError, "x[key]: index 5 is out of range for axis 0, which has length"),
+    (
+        lambda: MATRIX[..., ...],
+        IndexError,
+        "an index has `...` once at most: it stands for all axe",
+    ),
+    (lambda: np.take(MATRIX, [5], axis=1), IndexError, "take: index 5 is out of range for axis 1"),
+    (
+        lambda: gn.take_along_axis(MATRIX, [0], axis=1),
+        IndexError,
+        "they have as many axes, and all but axis 1 have to be equal, or 1",
+    ),
+    (
+        lambda: (MATRIX * 1).__setitem__(np.array([True, False, True]), 1.0),
+        IndexError,
+        "x[key] = value: a mask of shape (3,) does not fit axes of shape (2,): a mask has the ",
+    ),
+    (
+        lambda: (MATRIX * 1).__setitem__(0, None),
+        TypeError,
+        "x[key] = value: it takes a number, or ",
+    ),
+    (
+        lambda: gn.Tensor([1, 2]).__setitem__(0, 1.5),
+        TypeError,
+        "x[key] = value cannot write a result of float64 into a tensor of int64 without loss",
+    ),
+]
+MISUSES += [  # types
+    (
+        lambda: MATRIX + None,
+        TypeError,
+        "add is not defined for float64 (`MATRIX`), NoneType (`None",
+    ),
+    (
+        lambda: gn.matmul(MATRIX, None),
+        TypeError,
+        "matmul is not defined for float64 (`MATRIX`), No",
+    ),
+    (lambda: gn.linalg.inv("a"), TypeError, "inv is not defined for str (`'a'`): it takes numbers"),
+    (
+        lambda: gn.concat([MATRIX, "a"]),
+        TypeError,
+        "concat is not defined for float64 (arrays[0]), ",
+    ),
+    (
+        lambda: gn.var(X, correction="a"),
+        TypeError,
+        "var is not defined for float64 (`X`), str (`'a",
+    ),
+    (lambda: gn.fft.fft("a"), TypeError, "cannot make a Tensor of str: it takes numbers, (nested)"),
+    (lambda: gn.full((2,), "a"), TypeError, "cannot make a Tensor of <U1: it takes numbers"),
+    (lambda: gn.exp([1.0, [2.0]]), ValueError, "(nested) lists of numbers with equal lengths"),
+    (lambda: nn.Linear(3, 2)(None), TypeError, "cannot make a Tensor of NoneType"),
+    (lambda: gn.linalg.norm(X, ord="fro"), ValueError, "'fro' is of matrices"),
+    (lambda: gn.gradcheck(5, 1.0), TypeError, "gn.gradcheck takes a function, got a int"),
+    (
+        lambda: gn.random.normal(3),
+        AttributeError,
+        "Draw with NumPy: gn.Tensor(np.random.default_rn",
+    ),
+    (
+        lambda: gn.optim.SGD([ones(1)], lr="a"),
+        TypeError,
+        "SGD: lr must be a number from 0, got 'a'",
+    ),
+    (
+        lambda: gn.optim.Adam([ones(1)], betas=0.9),
+        ValueError,
+        "Adam: betas must be a pair of numbe",
+    ),
+    (
+        lambda: nn.Linear(2, 2).load_state_dict("model.npz"),
+        TypeError,
+        "not a path: load it first, load_state_dict(gradnerve.io.load_weights('model.npz'))",
+    ),
 ]
 
 

@@ -1121,3 +1121,24 @@ def test_threads_that_share_a_leaf_lose_no_gradient():
     finally:
         sys.setswitchinterval(interval)
     assert x.grad.tolist() == [1600.0] * 1000
+
+
+def test_a_list_of_tensors_is_stacked_and_keeps_its_gradient():
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    for f in (gn.exp, gn.negative, lambda x: gn.multiply(x, 2.0), lambda x: gn.sum(x, axis=0)):
+        a.grad = b.grad = None
+        y = f([a, [0.0, 1.0], b])
+        np.testing.assert_array_equal(y.data, f(np.array([a.data, [0.0, 1.0], b.data])))
+        y.sum().backward()
+        stacked = leaf([a.data, [0.0, 1.0], b.data])
+        f(stacked).sum().backward()
+        np.testing.assert_array_equal([a.grad, b.grad], stacked.grad[[0, 2]])
+    assert gn.add([[a, b]], b).shape == (1, 2, 2)
+    with pytest.raises(ValueError, match=r"array 0 has \(2,\) and array 1 has \(3,\)"):
+        gn.exp([a, leaf([1.0, 2.0, 3.0])])
+
+
+def test_a_result_of_several_is_shown_with_its_operator():
+    s = gn.linalg.svd(leaf(np.eye(2))).S
+    assert "operator=svd" in repr(s)
+    assert "operator=split" in repr(gn.split(leaf([1.0, 2.0]), 2)[1])

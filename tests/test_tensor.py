@@ -535,7 +535,7 @@ programs = st.lists(
 def test_writes_are_what_new_tensors_are(program, last):
     """First and second derivatives of any program with writes are those of the same without."""
     found = []
-    for write, update in ((write_in_place, update_in_place), (gn.setitem, gn.multiply)):
+    for write, update in ((write_in_place, update_in_place), (gn.ops.setitem, gn.multiply)):
         x = leaf([0.3, -0.7, 1.1])
         tensors = run(program, x, write, update)
         weights = [Tensor(np.arange(3.0) + k) for k in range(len(tensors))]
@@ -659,7 +659,7 @@ def test_bad_writes_change_nothing():
             x[0] = np.array([1, 2])
         with pytest.raises(ValueError, match=r"shape \(3,\) does not fit into x\[key\].*\(2,\)"):
             x[x.data > 3] = np.array([1, 2, 3])
-        with pytest.raises(IndexError, match=r"setitem: .*out of bounds"):
+        with pytest.raises(IndexError, match=r"x\[key\]( = value)?: index 5 is out of range f"):
             x[5] = 1
         with pytest.raises(TypeError, match=r"cannot write a result of complex128 into a tensor"):
             x[0] = 1j
@@ -812,7 +812,7 @@ def test_indexing_by_tensors():
 
 def test_index_errors():
     x = leaf(np.ones((2, 3)))
-    with pytest.raises(IndexError, match="getitem: index 5 is out of range for axis 0"):
+    with pytest.raises(IndexError, match=r"x\[key\]: index 5 is out of range for axis 0"):
         x[5]
     with pytest.raises(IndexError, match="3 indices for an array of shape"):
         x[0, 0, 0]

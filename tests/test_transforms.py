@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 import tracemalloc
 
 import numpy as np
@@ -616,3 +617,79 @@ def test_of_a_module_whose_functions_hold_it():
 def test_an_argument_twice_in_argnums(argnums):
     with pytest.raises(ValueError, match="argnums has an argument twice"):
         gn.grad(lambda a, b: a * b, argnums)(2.0, 3.0)
+
+
+def test_argnums_of_numpy():
+    f = lambda a, b: a * b
+    assert gn.grad(f, argnums=np.int64(1))(2.0, 3.0) == 2.0
+    assert [g.item() for g in gn.grad(f, argnums=(np.int64(1), 0))(2.0, 3.0)] == [2.0, 3.0]
+    assert gn.jacobian(f, argnums=np.int32(0))(2.0, 3.0) == 3.0
+    with pytest.raises(TypeError, match=r"a number or a tuple of numbers, not 0\.5"):
+        gn.grad(f, argnums=0.5)
+
+
+# --- A number made of a traced tensor -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: float(x) ** 2,
+        lambda x: math.sin(x),
+        lambda x: x.item(),
+        lambda x: np.float64(x) * 2,
+        lambda x: complex(x).real,
+        lambda x: sum(x.reshape(1).tolist()),
+        lambda x: gn.grad(lambda y: y * float(x))(1.0),
+    ],
+    ids=[
+        "float",
+        "math.sin",
+        "item",
+        "np.float64",
+        "complex",
+        "tolist",
+        "inside an inner transform",
+    ],
+)
+def test_a_gradient_that_would_be_0_since_a_number_was_made(f):
+    with pytest.raises(
+        RuntimeError,
+        match=r"test_transforms.py:\d+ .* makes a Python number of a traced tensor: nothing that "
+        r"the function returns .* Compute with the tensor: .* gn.sin\(x\), not math.sin\(x\)",
+    ):
+        gn.grad(f)(3.0)
+
+
+def test_a_gradient_that_loses_a_part_by_a_number_warns_at_the_line():
+    def f(x):
+        factor = float(x)
+        return x * factor
+
+    with pytest.warns(
+        UserWarning, match=r"factor = float\(x\).*is a constant to the gradient"
+    ) as w:
+        assert gn.grad(f)(3.0) == 3.0
+    assert w[0].filename == __file__
+
+
+def look_at_it(x):
+    error = gn.abs(x - 2)
+    print(float(error))
+    assert f"{float(x)}" and f"{x:.3f}"
+    if float(x) < 0 or x.item() > 100:
+        return -x
+    while float(x) < 10:
+        x = x * x
+    return x
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_number_that_is_only_looked_at_is_no_loss():
+    assert gn.grad(look_at_it)(3.0) == 108.0  # x⁴
+    assert gn.grad(look_at_it)(-3.0) == -1.0
+    assert gn.grad(lambda x: 1.0 if float(x) > 0 else 0.0)(2.0) == 0.0
+    assert gn.grad(lambda x: x * float(gn.stop_gradient(x)))(3.0) == 3.0
+    # An array's own numbers, and those of a tensor that has nothing to do with x.
+    w = gn.Tensor(2.0, requires_grad=True)
+    assert gn.grad(lambda x: x * float(w))(3.0) == 2.0

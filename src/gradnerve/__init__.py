@@ -13,8 +13,23 @@ from gradnerve.check import gradcheck
 from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
-from gradnerve.ops import *
+from gradnerve.ops.creation import *
+from gradnerve.ops.diagonal import *
+from gradnerve.ops.dtypes import *
 from gradnerve.ops.dtypes import __array_api_version__, __array_namespace_info__
+from gradnerve.ops.einsum import *
+from gradnerve.ops.elementwise import *
+from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn
+from gradnerve.ops.index import *
+from gradnerve.ops.linalg import *
+from gradnerve.ops.network import *
+from gradnerve.ops.pad import *
+from gradnerve.ops.random import *
+from gradnerve.ops.reduce import *
+from gradnerve.ops.scan import *
+from gradnerve.ops.shape import *
+from gradnerve.ops.sort import *
+from gradnerve.ops.special import *
 from gradnerve.transforms import (
     grad,
     hessian,
@@ -34,18 +49,6 @@ from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors
 
 __version__ = "0.3.0.dev0"
 
-_Module = type(ops)
-_MODULES = ("data", "fft", "linalg", "nn", "ops", "optim")
-# Operators that only other operators' rules need: they are in `gn.ops`, and not offered.
-_INTERNAL = frozenset(
-    """
-    Taps Window cofactor convolve convolve_input convolve_weight extend fold_margins getitem
-    identity last_written overlap_add put_diagonal resample setitem sum_runs together window_argmax
-    window_gather window_max window_pick window_put window_spread window_sum window_values
-    _INTERNAL _MODULES _Module
-    """.split()  # noqa: SIM905
-)
-
 
 def __getattr__(name: str) -> object:
     """Names that other libraries have: the error says what they are called here."""
@@ -53,9 +56,6 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """What is there for the user; not the modules and the operators that it is made of."""
-    return sorted(
-        name
-        for name, value in globals().items()
-        if name not in _INTERNAL and (not isinstance(value, _Module) or name in _MODULES)
-    )
+    """What is there for the user; not the modules that it is made of."""
+    modules = ("data", "fft", "linalg", "nn", "ops", "optim")
+    return sorted(n for n, v in globals().items() if not isinstance(v, type(ops)) or n in modules)

@@ -210,7 +210,7 @@ def _blame(result: Any, rng: Any, eps: float, rtol: float, atol: float) -> str:
             error = abs(got - expected) / (atol + rtol * max(abs(got), abs(expected)))
             if not error <= max(worst, 1.0):
                 worst = error if error == error else math.inf
-                name = op.names[min(i, len(op.names) - 1)]
+                name = op.name_of(i)
                 words = f"`{op.name}`, by its input {name!r}"
     return words
 

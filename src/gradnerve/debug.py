@@ -16,6 +16,7 @@ import numpy as np
 from gradnerve import errors, graph
 from gradnerve.operators import Operator
 from gradnerve.tensor import Tensor
+from gradnerve.writing import looks_at
 
 Line = tuple[str, int]
 
@@ -121,16 +122,18 @@ class Checks:
             number = target._number
             note.tensor = ref(target, lambda _: self.notes.pop(number, None))
 
-    def used(self, tensor: Tensor, record: graph.Record) -> None:
-        """Backward is about to use what was saved for a tensor."""
+    def used(self, tensor: Tensor, record: graph.Record, seen: list[Any]) -> None:
+        """Backward is about to use what was saved for a tensor: what its rules will see."""
         note = self.notes.get(tensor._number)
         if note is None:
             return
         op, args, _ = record
         _find_changes(note, tensor, record, ("", 0))
         for place, changed_at in note.changed.items():
-            name = op.names[min(place, len(op.names) - 1)] if place < len(args) else "its result"
-            value = args[place] if place < len(args) else tensor
+            is_result = place == len(args)
+            if not looks_at(op, args, seen, 1 if is_result else 3 + place):
+                continue
+            name, value = ("its result", tensor) if is_result else (op.name_of(place), args[place])
             raise errors.ChangedInPlace(
                 errors.changed_in_place(op.name, name, value, note.line, changed_at)
             )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import dis
+import itertools
 import linecache
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import index
 from pathlib import Path
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from numpy.exceptions import AxisError
@@ -31,7 +35,7 @@ class NonFinite(FloatingPointError):
 
 
 class ChangedInPlace(RuntimeError):
-    """Debug mode found that a value saved for backward was changed in place."""
+    """A value saved for backward was changed in place."""
 
 
 class GradcheckError(AssertionError):
@@ -40,19 +44,117 @@ class GradcheckError(AssertionError):
 
 # --- Where the user is ----------------------------------------------------------------------------
 
+Place = tuple[CodeType, int, int]
+"""An instruction: its code, where in it, and the number of the line."""
+
 
 def user_line() -> tuple[str, int]:
     """The innermost line outside GradNerve: its file and number."""
-    frame = sys._getframe(1)
+    frame = _user_frame()
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _user_frame() -> FrameType:
+    frame = sys._getframe(2)
     while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
+    return frame
+
+
+def _function_called() -> str:
+    """The function of the namespace, or the method, that the user called; "" for an operator."""
+    frame: FrameType | None = sys._getframe(1)
+    found = ""
+    while frame is not None and _is_inside(frame.f_code.co_filename):
+        name, module = frame.f_code.co_name, frame.f_globals
+        if name in module.get("__all__", ()) or module["__name__"] == "gradnerve.methods":
+            found = name
+        frame = frame.f_back
+    return found
+
+
+# How operators are written between their operands.
+SYMBOLS: dict[str, type[ast.AST]] = {
+    "add": ast.Add, "subtract": ast.Sub, "multiply": ast.Mult, "divide": ast.Div,
+    "floor_divide": ast.FloorDiv, "remainder": ast.Mod, "pow": ast.Pow, "matmul": ast.MatMult,
+    "bitwise_and": ast.BitAnd, "bitwise_or": ast.BitOr, "bitwise_xor": ast.BitXor,
+    "bitwise_left_shift": ast.LShift, "bitwise_right_shift": ast.RShift, "less": ast.Lt,
+    "less_equal": ast.LtE, "greater": ast.Gt, "greater_equal": ast.GtE,
+}  # fmt: skip
+
+
+def _as_written(operator: str, names: Sequence[str]) -> dict[str, str]:
+    """What the user wrote for an operator's arguments, as far as the line shows it.
+
+    For `scores @ w.T` it is {"x1": "scores", "x2": "w.T"}.
+    """
+    frame = _user_frame()
+    node = _parsed(f"({_code(frame)})") or _parsed(_code(frame))  # an expression, or x += y
+    parts: list[tuple[str, ast.expr]] = []
+    match node:
+        case ast.BinOp(left, op, right) | ast.AugAssign(left, op, right):
+            if type(op) is SYMBOLS.get(operator):
+                parts = list(zip(names, (left, right), strict=False))
+        case ast.Compare(left, [op], [right]):
+            if type(op) is SYMBOLS.get(operator):
+                parts = list(zip(names, (left, right), strict=False))
+        case ast.Call(func, args, keywords):
+            parts = [*zip(names, args, strict=False), *((k.arg or "", k.value) for k in keywords)]
+            *modules, name = ast.unparse(func).split(".")
+            known = {**frame.f_globals, **frame.f_locals}
+            a_function = not modules or isinstance(known.get(modules[0]), ModuleType)
+            starred = any(isinstance(arg, ast.Starred) for arg in args)
+            if name != operator or not a_function or starred or _function_called():
+                return {}  # a method, or a function whose arguments are others
+    written = {name: ast.unparse(part) for name, part in parts}
+    return {name: text for name, text in written.items() if len(text) <= 40}
+
+
+def _parsed(code: str) -> Any:
+    try:
+        [node] = ast.parse(code).body
+    except (SyntaxError, ValueError):
+        return None
+    return node.value if isinstance(node, ast.Expr) else node
+
+
+def _code(frame: FrameType) -> str:
+    """The expression or statement that a frame has come to; "" where its source is not there."""
+    positions = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    first, last, start, end = next(positions)
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    if first is None or last is None or not last <= len(lines):
+        return ""
+    code = [line.encode() for line in lines[first - 1 : last]]  # columns are of bytes
+    code[-1] = code[-1][:end]
+    code[0] = code[0][start:]
+    return b"".join(code).decode(errors="replace")
 
 
 def caller_writes_to_an_array() -> bool:
     """Whether the line that asked a Tensor for a number is at `a[...] = tensor`."""
     frame = sys._getframe(2)
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "STORE_SUBSCR"
+
+
+def user_place() -> Place:
+    """The innermost instruction outside GradNerve."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti, frame.f_lineno
+
+
+def is_only_looked_at(place: Place) -> bool:
+    """Whether what a call at this place returns is just compared, or shown: nothing depends on it.
+
+    As in `while float(error) > tolerance:` and `print(float(loss))`.
+    """
+    code, last, _ = place
+    following = (step.opname for step in dis.get_instructions(code) if step.offset > last)
+    passing = ("LOAD", "PUSH", "PRECALL", "CALL", "CACHE", "KW_NAMES", "BUILD", "COPY", "NOP")
+    use = next((name for name in following if not name.startswith(passing)), "")
+    return use.startswith(("COMPARE", "CONTAINS", "FORMAT", "POP_TOP", "POP_JUMP", "TO_BOOL"))
 
 
 def at(line: tuple[str, int]) -> str:
@@ -97,7 +199,7 @@ def no_such_name(name: str, known: Iterable[str]) -> str:
     message = f"module 'gradnerve' has no attribute {name!r}."
     if other := OTHER_FUNCTIONS.get(name):
         return message + f" Here it is called gn.{other}, as in the Array API standard."
-    if name in ("rand", "randn", "normal", "uniform"):
+    if name in ("rand", "randn", "normal", "uniform", "random"):
         return message + " Draw with NumPy: gn.Tensor(np.random.default_rng().normal(size=3))."
     return message + nearest(name, known)
 
@@ -122,32 +224,31 @@ def missing_argument(name: str, names: Sequence[str], missing: str) -> str:
     return f"{name}({', '.join(names)}) needs {missing!r}"
 
 
+# Operators that the user knows by another name than the registry.
+CODE = {"getitem": "x[key]", "setitem": "x[key] = value"}
+
+
 def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[Any]) -> Exception:
     """The same exception, saying which operator failed, on what, and how it might be mended."""
     if hasattr(error, "explained"):
         return error  # by an operator inside this one
-    shapes = [
-        tuple(getattr(arg, "shape", ()))
-        for arg in args
-        if hasattr(arg, "shape") or isinstance(arg, (int, float))
-    ]
-    message = None
-    if isinstance(error, AxisError) and error.axis is not None:
-        error = AxisError(no_axis(error.axis, error.ndim))
-    by_shapes = isinstance(error, (ValueError, TypeError)) and not isinstance(error, LinAlgError)
-    if by_shapes and len(args) == len(shapes) == 2:
-        if name == "matmul":
-            message = _matmul(shapes, args)
-        elif not _broadcastable(*shapes):
-            message = _broadcast(name, names, shapes, args)
-    if message is None and isinstance(error, TypeError) and "ufunc" in str(error):
-        message = _ufunc_types(name, names, args)
+    if len(args) > len(names):  # the last takes any number
+        *names, last = names
+        names = [*names, *(f"{last}[{i}]" for i in range(len(args) - len(names)))]
+    given = dict(zip(names, args, strict=False))
+    error = _no_array(name, given) or _wrong_axis(error, given) or error
+    message = _shapes_or_types(error, name, given)
     if message is None:
-        message = f"{name}: {error}" + "".join(
-            f"\n  {n}: {describe(a)}"
-            for n, a in zip(names, args, strict=False)
-            if hasattr(a, "shape")
+        message = (
+            str(error)
+            if str(error).startswith(CODE.get(name, f"{name} "))
+            else (f"{CODE.get(name, name)}: {error}")
         )
+        message += "".join(
+            f"\n  {n}: {describe(arg)}" for n, arg in given.items() if _is_array(arg)
+        )
+    if (function := _function_called()) not in ("", name):
+        message = f"{function}: {message}"
     kinds = (AxisError, IndexError, LinAlgError, TypeError, ValueError)
     kind = next((k for k in kinds if isinstance(error, k)), None)
     if kind is None:
@@ -158,10 +259,55 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     return error
 
 
-def _ufunc_types(name: str, names: Sequence[str], args: Sequence[Any]) -> str:
-    kinds = [str(arg.dtype) if hasattr(arg, "dtype") else type(arg).__name__ for arg in args]
+def _no_array(name: str, given: Mapping[str, Any]) -> Exception | None:
+    """That an operand is no array, whatever an array library made of it."""
+    operands = {n: a for n, a in given.items() if n in ("x", "x1", "x2") or n.endswith("]")}
+    if any(isinstance(a, (str, bytes, dict, set, type(None))) for a in operands.values()):
+        return TypeError(_types(name, operands))
+    return None
+
+
+def _wrong_axis(error: Exception, given: Mapping[str, Any]) -> Exception | None:
+    """What an array library says of an axis, in our words."""
+    if isinstance(error, AxisError):
+        return error if error.axis is None else AxisError(no_axis(error.axis, error.ndim))
+    axis = given.get("axis", given.get("axes"))
+    x = next((arg for arg in given.values() if hasattr(arg, "shape")), None)
+    if not isinstance(error, (TypeError, ValueError)) or axis is None or x is None:
+        return None
+    if isinstance(axis, list):
+        return TypeError(f"several axes are a tuple, {tuple(axis)}, not the list {axis}")
+    if isinstance(axis, tuple) and isinstance(error, TypeError):
+        return TypeError(f"it takes one axis, a whole number, not {axis}")
+    return wrong_axes(axis if isinstance(axis, tuple) else (axis,), len(x.shape))
+
+
+def _shapes_or_types(error: Exception, name: str, given: Mapping[str, Any]) -> str | None:
+    """The message where shapes do not fit together, or types do not."""
+    if not isinstance(error, (TypeError, ValueError)) or isinstance(error, LinAlgError):
+        return None
+    shapes = {
+        n: tuple(getattr(arg, "shape", ()))
+        for n, arg in given.items()
+        if hasattr(arg, "shape") or isinstance(arg, (int, float))
+    }
+    if name == "matmul" and len(shapes) == 2:
+        return _matmul(shapes, given)
+    by_element = len(given) == 2 or "broadcast" in str(error)
+    if by_element and len(shapes) > 1 and (axis := _misfit(shapes.values())) is not None:
+        return _broadcast(name, axis, shapes, given)
+    if isinstance(error, TypeError) and ("ufunc" in str(error) or "operand type" in str(error)):
+        return _types(name, given)
+    return None
+
+
+def _types(name: str, given: Mapping[str, Any]) -> str:
+    called = _operands(name, given)
+    if len(given) > 2:  # only what is meant to be an array, or is something else than usual
+        given = {n: a for n, a in given.items() if a is not None and not isinstance(a, bool)}
+    kinds = {n: str(getattr(arg, "dtype", type(arg).__name__)) for n, arg in given.items()}
     message = f"{name} is not defined for " + ", ".join(
-        f"{kind} ({_named(arg, n)})" for n, arg, kind in zip(names, args, kinds, strict=False)
+        f"{kinds[n]} ({called[n]})" for n, arg in given.items()
     )
     if name.startswith("bitwise_"):
         return message + (
@@ -177,6 +323,75 @@ def no_axis(axis: int, ndim: int | None) -> str:
     return f"there is no axis {axis}: the array has {axes}"
 
 
+def no_order_of_axes(axes: Any, shape: tuple[int, ...]) -> str:
+    backwards = tuple(range(len(shape)))[::-1]
+    return (
+        f"axes {axes} are no order of the axes of shape {tuple(shape)}, in which each is named "
+        f"once: {backwards}, for example, reverses them"
+    )
+
+
+def not_whole(function: str, what: str, value: Any) -> str:
+    return f"{function}: {what} is a whole number, not {value!r}"
+
+
+def squeezed(axis: int, shape: tuple[int, ...]) -> str:
+    return (
+        f"axis {axis} of shape {tuple(shape)} has length {shape[axis]}, and only axes of length 1 "
+        f"can be left out. To choose one element along it write x[{':, ' * axis}0]; to combine "
+        f"them, x.sum(axis={axis}) or x.mean(axis={axis})."
+    )
+
+
+def no_plane(shape: tuple[int, ...], axis1: Any, axis2: Any) -> str:
+    if len(shape) < 2:
+        return (
+            f"a diagonal is that of a matrix, with two axes or more; got shape {tuple(shape)}. A "
+            "matrix with x on its diagonal is gn.diag(x)."
+        )
+    return f"axis1={axis1} and axis2={axis2} are the same axis of shape {tuple(shape)}"
+
+
+def not_a_list_of_arrays(name: str, arrays: Any) -> str:
+    if hasattr(arrays, "shape"):
+        return f"{name} takes a list of arrays, then the axis: write gn.{name}([x, y])"
+    return f"{name} takes a list of arrays, not {type(arrays).__name__}: write gn.{name}([x, y])"
+
+
+def too_many_of(k: Any, axis: int, shape: tuple[int, ...]) -> str:
+    return (
+        f"k={k} elements are asked for along axis {axis}, which has length {shape[axis]}, in an "
+        f"array of shape {tuple(shape)}"
+    )
+
+
+def not_one_axis_sorted(shape: tuple[int, ...]) -> str:
+    return (
+        f"x1 is the sorted numbers, along one axis, (N,); got shape {tuple(shape)}. What is looked "
+        "for, of any shape, comes second."
+    )
+
+
+def wrong_axes(axes: Sequence[Any], ndim: int) -> Exception | None:
+    """What is wrong with these axes of an array that has `ndim`, if anything is."""
+    for axis in axes:
+        try:
+            inside = -ndim <= index(axis) < ndim
+        except TypeError:
+            return TypeError(f"an axis is a whole number, not {axis!r}")
+        if not inside:
+            return AxisError(no_axis(axis, ndim))
+    counted = [index(axis) % ndim for axis in axes]
+    for i, axis in enumerate(counted):
+        if axis in counted[:i]:
+            return ValueError(f"axis {axis} is named twice in {tuple(axes)}")
+    return None
+
+
+def _is_array(arg: Any) -> bool:
+    return hasattr(arg, "shape") and hasattr(arg, "dtype")  # a dtype has a shape, too
+
+
 def describe(arg: Any) -> str:
     """`float32 of shape (3, 4), named 'weight'`."""
     name = getattr(arg, "name", None)
@@ -187,29 +402,52 @@ def _named(arg: Any, fallback: str) -> str:
     return getattr(arg, "name", None) or fallback
 
 
-def _broadcastable(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    return all(n == m or 1 in (n, m) for n, m in zip(a[::-1], b[::-1], strict=False))
+def _misfit(shapes: Collection[tuple[int, ...]]) -> int | None:
+    """The axis, counted from the last, along which shapes do not broadcast; None if they do."""
+    lengths = itertools.zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1)
+    return next((-1 - i for i, along in enumerate(lengths) if len({*along} - {1}) > 1), None)
 
 
-def _broadcast(name: str, names: Sequence[str], shapes: list, args: Sequence[Any]) -> str:
-    a, b = shapes
-    axis = next(
-        -1 - i
-        for i, (n, m) in enumerate(zip(a[::-1], b[::-1], strict=False))
-        if n != m and 1 not in (n, m)
-    )
-    first, second = _named(args[0], names[0]), _named(args[1], names[1])
-    message = (
-        f"{name}: shapes {a} and {b} do not fit: axis {axis} is {a[axis]} in {first} and {b[axis]} "
-        f"in {second}, and neither is 1."
-    )
+def _broadcast(
+    name: str, axis: int, shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]
+) -> str:
+    called = _operands(name, given)
+    lengths = [f"{s[axis]} in {called[n]}" for n, s in shapes.items() if len(s) >= -axis]
+    message = f"{name}: shapes {_listed([*map(str, shapes.values())])} do not fit: axis {axis} is "
+    if len(shapes) > 2:
+        return message + f"{_listed(lengths)}; along an axis lengths are equal, or 1."
+    message += f"{_listed(lengths)}, and neither is 1."
+    (first, a), (second, b) = shapes.items()
     if len(a) == len(b) == 2 and a == b[::-1]:
-        message += f" Did you mean {second}.mT?"
-    elif len(b) == 1 and b[0] == a[0]:
-        message += f" Did you mean {second}[:, None]?"
-    elif len(a) == 1 and a[0] == b[0]:
-        message += f" Did you mean {first}[:, None]?"
+        return message + f" Did you mean {_behind(called[second], '.mT')}?"
+    if len(b) == 1 and b[0] == a[0]:
+        return message + f" Did you mean {_behind(called[second], '[:, None]')}?"
+    if len(a) == 1 and a[0] == b[0]:
+        return message + f" Did you mean {_behind(called[first], '[:, None]')}?"
     return message
+
+
+def _operands(name: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """What to call an operator's arguments: by the user's own name for them, if we know it."""
+    known = {"x1": "the first", "x2": "the second"} | {
+        n: f"`{code}`" for n, code in _as_written(name, [*given]).items()
+    }
+    return {n: getattr(arg, "name", None) or known.get(n, n) for n, arg in given.items()}
+
+
+def _behind(operand: str, what: str) -> str:
+    """The code to write: `b[:, None]`, `(x @ w).mT`."""
+    if operand in ("the first", "the second"):
+        return f"{what} behind {operand}"
+    code = operand.strip("`")
+    simple = operand == code or isinstance(
+        _parsed(code), (ast.Name, ast.Attribute, ast.Subscript, ast.Call)
+    )
+    return (code if simple else f"({code})") + what
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return ", ".join(parts[:-1]) + f" and {parts[-1]}"
 
 
 def reshape_size(got: tuple[int, ...], wanted: Sequence[int]) -> str:
@@ -261,25 +499,25 @@ def concat_shapes(shapes: Sequence[tuple[int, ...]], axis: int) -> str:
     return message + f"they may differ along axis {axis} alone, along which they are joined"
 
 
-def _matmul(shapes: list, args: Sequence[Any]) -> str | None:
-    a, b = shapes
+def _matmul(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> str | None:
+    a, b = shapes.values()
     if not a or not b:
         return f"matmul: a single number (shape ()) cannot be a factor of @: got {a} @ {b}. Use *."
-    first, second = _named(args[0], "a"), _named(args[1], "b")
     inner = b[-2] if len(b) > 1 else b[-1]
     if a[-1] == inner:
-        if _broadcastable(a[:-2], b[:-2]):
+        if _misfit((a[:-2], b[:-2])) is None:
             return None
         return f"matmul: {a} @ {b}: the leading axes {a[:-2]} and {b[:-2]} do not fit together"
+    first, second = _operands("matmul", given).values()
     which = "second-last" if len(b) > 1 else "only"
     message = (
         f"matmul: {a} @ {b} do not fit: the last axis of {first} is {a[-1]}, "
         f"the {which} axis of {second} is {inner}."
     )
     if len(b) > 1 and a[-1] == b[-1]:
-        message += f" Did you mean {second}.mT?"
+        message += f" Did you mean {_behind(second, '.mT')}?"
     elif len(a) > 1 and a[-2] == inner:
-        message += f" Did you mean {first}.mT?"
+        message += f" Did you mean {_behind(first, '.mT')}?"
     return message
 
 
@@ -576,8 +814,9 @@ def cannot_require_grad(dtype: Any, data: Any) -> str:
 
 
 def not_an_array(data: Any) -> str:
+    what = getattr(data, "dtype", None) or type(data).__name__
     return (
-        f"cannot make a Tensor of {type(data).__name__}: it takes numbers, (nested) lists of "
+        f"cannot make a Tensor of {what}: it takes numbers, (nested) lists of "
         "numbers with equal lengths, or an array of them"
     )
 
@@ -597,8 +836,73 @@ def attached(what: str) -> str:
     )
 
 
-def no_such_device(device: Any) -> str:
-    return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+def not_a_shape(function: str, shape: Any) -> str:
+    return (
+        f"{function}: a shape is a whole number or a tuple of them, such as 3 or (2, 3), not "
+        f"{shape!r}"
+    )
+
+
+def shape_in_parts(function: str, parts: Sequence[int]) -> str:
+    return f"{function} takes the shape as one tuple: write {function}({tuple(parts)})"
+
+
+def negative_shape(function: str, shape: Any) -> str:
+    return f"{function}: no axis can have a negative length, but the shape is {shape}"
+
+
+def how_many(function: str, num: Any) -> str:
+    return f"{function}: num says how many numbers, 0 or more, not {num!r}"
+
+
+def no_step(start: Any, stop: Any) -> str:
+    return f"arange: with a step of 0 it never comes from {start} to {stop}"
+
+
+def no_such_device(device: Any, library: str = "NumPy", known: Sequence[str] = ("cpu",)) -> str:
+    if library == "NumPy":
+        return f"device {device!r}: NumPy's arrays are on the device 'cpu', the only one"
+    return f"device {device!r}: {library} has {', '.join(known)} on this machine"
+
+
+def unknown_library(name: Any, known: Mapping[str, str]) -> str:
+    return (
+        f"{name!r} is no array library: there are {', '.join(map(repr, known))}, and devices as in "
+        "'torch:cuda'"
+    )
+
+
+def not_installed(library: str, extra: str, error: ImportError) -> str:
+    return f"{library} is not installed ({error}): pip install 'gradnerve[{extra}]'"
+
+
+def no_such_dtype(library: str, dtype: Any) -> str:
+    return (
+        f"{library} has no arrays of {dtype}: convert first, with x.astype('float64') for example"
+    )
+
+
+def two_libraries(
+    name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
+) -> str:
+    return (
+        f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an operator "
+        f"computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+    )
+
+
+def two_devices(name: str, devices: Sequence[Any]) -> str:
+    return (
+        f"{name}: the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
+        "computes on one. Move one of them, with gn.to(x, 'torch:cuda') for example"
+    )
+
+
+def foreign_graph(kind: str) -> str:
+    return (
+        f"this {kind} is part of PyTorch's own graph (requires_grad=True), which would not see what "
+        "GradNerve does with it: give x.detach(), and requires_grad=True to the Tensor"
+    )
 
 
 def no_such_standard(version: Any, known: Sequence[str]) -> str:
@@ -644,6 +948,12 @@ WRITTEN_AND_FREED = (
     "...), and whose graph was freed by an earlier backward(). Two losses of one graph: add them, "
     "then call backward() once."
 )
+
+
+def not_a_number_to_write(value: Any) -> str:
+    kind = getattr(value, "dtype", type(value).__name__)
+    return f"it takes a number, or an array or a list of them, not {kind}"
+
 
 STOP_REQUIRING = (
     "requires_grad is set on leaves only; this tensor is an operator's result, and requires grad "
@@ -752,6 +1062,10 @@ def matrix_norm_ord(ord: Any) -> str:
     return f"matrix_norm: ord is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not {ord!r}"
 
 
+def vector_norm_ord(ord: str) -> str:
+    return f"the ord of a vector's norm is a number, such as 1, 2 or inf; {ord!r} is of matrices"
+
+
 def norm_axis(shape: tuple[int, ...]) -> str:
     return (
         f"norm: say along which axis (vectors) or two different axes (matrices) of an array of "
@@ -812,9 +1126,19 @@ def not_a_module(name: str, value: Any) -> str:
 
 
 def state_keys(missing: list[str], unexpected: list[str]) -> str:
-    lines = [f"missing {key!r}.{nearest(key, unexpected)}" for key in missing]
+    near = {key: nearest(key, unexpected) for key in missing}
+    lines = [f"missing {key!r}" + (f".{hint}" if hint else "") for key, hint in near.items()]
     lines += [f"unexpected {key!r}" for key in unexpected]
     return "the state dict does not fit this module: " + "; ".join(lines)
+
+
+def not_a_state(state: Any) -> str:
+    message = "load_state_dict takes arrays by their names, as state_dict() gives them, not {}"
+    if isinstance(state, (str, Path)):
+        return message.format("a path") + (
+            f": load it first, load_state_dict(gradnerve.io.load_weights({str(state)!r}))"
+        )
+    return message.format(type(state).__name__)
 
 
 def state_shapes(wrong: dict[str, tuple]) -> str:
@@ -847,7 +1171,7 @@ def loss_shapes(name: str, a: tuple[int, ...], b: tuple[int, ...]) -> str:
 
 def broadcast_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
     """The shape that two shapes make together; None where they do not fit."""
-    if not _broadcastable(a, b):
+    if _misfit((a, b)) is not None:
         return None
     longest = max(len(a), len(b))
     a, b = (1,) * (longest - len(a)) + a, (1,) * (longest - len(b)) + b
@@ -963,7 +1287,7 @@ def born(
 ) -> str:
     message = f"{operator} made {kind[0]} at element {kind[1]}, {at(line)}, of finite operands:"
     for name, arg in zip(names, args, strict=False):
-        if hasattr(arg, "shape"):
+        if _is_array(arg):
             message += f"\n  {name}: {describe(arg)}, {_range(arg)}"
         elif isinstance(arg, (int, float)):
             message += f"\n  {name}: {arg}"
@@ -971,7 +1295,7 @@ def born(
 
 
 def came_in(operator: str, name: str, arg: Any, kind: tuple, line: tuple[str, int]) -> str:
-    what = describe(arg) if hasattr(arg, "shape") else repr(arg)
+    what = describe(arg) if _is_array(arg) else repr(arg)
     return (
         f"{operator} was given a {kind[0]}, {at(line)}: {name} ({what}) has it at element "
         f"{kind[1]}. No operator made it: it came in with the data or with a parameter."
@@ -996,6 +1320,30 @@ def changed_in_place(
         f"backward needs {name}{label} of `{operator}`, which was saved at {at(saved)}, but it was "
         f"{by}: the gradient would be wrong. Change it after backward(), or write a new array (x = "
         "x + 1)."
+    )
+
+
+def became_a_number(place: Place, tensor: Any, everything: bool) -> str:
+    label = f" ({tensor.name!r})" if getattr(tensor, "name", None) else ""
+    lost = (
+        "nothing that the function returns depends on its arguments in any other way, so its "
+        "gradient would be 0"
+        if everything
+        else "what is computed from that number is a constant to the gradient"
+    )
+    return (
+        f"{at((place[0].co_filename, place[2]))} makes a Python number of a traced tensor{label}: "
+        f"{lost}. Compute with the tensor: x * 2, not float(x) * 2; gn.sin(x), not math.sin(x). "
+        "Where a constant is meant, say so: float(gn.stop_gradient(x))."
+    )
+
+
+def changed_since(operator: str, name: str, value: Any, line: tuple[str, int]) -> str:
+    label = f" ({value.name!r})" if getattr(value, "name", None) else ""
+    return (
+        f"backward needs {name}{label} of `{operator}`, but {at(line)} has changed it in place "
+        "since: the gradient would be wrong. Change it after backward(), or make a new array: "
+        "b = b * 2, not b *= 2."
     )
 
 

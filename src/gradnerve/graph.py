@@ -25,17 +25,20 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from gradnerve import errors
+from gradnerve import errors, writing
 from gradnerve.backends import (
     array_library,
     as_array,
+    foreign,
+    in_one_library,
     is_complex,
     is_floating,
     libraries,
     made_arrays,
+    size,
 )
-from gradnerve.operators import Operator, Rule, operators, register
-from gradnerve.writing import as_they_were, written
+from gradnerve.operators import Operator, operators, register
+from gradnerve.writing import as_they_were, check_unchanged, written
 
 if TYPE_CHECKING:
     from gradnerve.tensor import Tensor
@@ -48,6 +51,9 @@ scalars = frozenset((bool, int, float))  # numbers that a forward takes as they 
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 """Whether operators are recorded: a setting of the thread, or of the asyncio task."""
+
+readings: ContextVar[dict[Any, Any] | None] = ContextVar("readings", default=None)
+"""While a transform traces a function: what was read as a Python number there, and where."""
 
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
@@ -108,6 +114,8 @@ def operator(forward: Callable[..., Any]) -> Any:
             else:
                 values.append(arg)
 
+        if foreign:
+            values = in_one_library(op.name, op.names, values)
         try:
             result = forward(*values)
         except Exception as error:
@@ -176,6 +184,8 @@ def _shortcut(op: Operator, call: Callable[..., Any]) -> Any:
             return call(x1, x2)
         if not (needs_grad and op.ordinary and recording.get()) or watch is not None:
             return call(x1, x2)
+        if foreign and type(value1) is not type(value2):
+            value1, value2 = in_one_library(op.name, op.names, (value1, value2))
         try:
             result = forward(value1, value2)
         except Exception as error:
@@ -244,6 +254,13 @@ def _(ct, index):
     return {index: ct}
 
 
+def made_by(record: Record) -> Operator:
+    """The operator that a result is of; for one of several outputs, the one that has them all."""
+    op, args, _ = record
+    behind = args[0]._record if op is output.operator else None
+    return behind[0] if type(behind) is tuple else op
+
+
 @operator
 def together(*arrays):
     """Several arrays as the outputs of one operator: where a walk begins at all of them."""
@@ -303,9 +320,11 @@ def flow(
         queue.append(root._number)
     line = errors.user_line() if free else ("", 0)
     checks = watch
+    latest = writing.latest
 
     while queue:
-        tensor, ct, _ = reached.pop(heappop(queue))
+        number = heappop(queue)
+        tensor, ct, _ = reached.pop(number)
         record = tensor._record
         if type(record) is not tuple:
             if record is not None:
@@ -328,8 +347,6 @@ def flow(
         # Now the operator's step: each parent gets its share of the cotangent, as the rules say.
         op, args, values = record
         y: Any = tensor._data
-        if checks is not None:
-            checks.used(tensor, record)
         if type(y) is tuple:
             y, ct = _filled(tensor, ct, as_tensors)
         elif as_tensors:
@@ -337,7 +354,11 @@ def flow(
         if written:
             args = as_they_were(args, values, tensor._number)
         seen = [ct, y, None, *(args if as_tensors else values)]  # what a rule can name
-        rules = op.rules if op.joint is None else op.rules + _joint_shares(op, args, seen)
+        if number > latest:
+            check_unchanged(tensor, record, seen)
+        if checks is not None:
+            checks.used(tensor, record, seen)
+        rules = op.rules if op.joint is None else op.rules + op.joint_rules(args, seen)
         for position, rule, first, second in rules:
             parent = args[position]
             if not isinstance(parent, Tensor) or not parent._requires_grad:
@@ -386,21 +407,6 @@ def parents(record: Record) -> Iterator[Tensor]:
                 yield from parents(arg._record)
             else:
                 yield arg
-
-
-def _joint_shares(op: Operator, args: tuple, seen: list) -> tuple[Rule, ...]:
-    """What a joint rule gives each input, as if each had a rule of its own."""
-    assert op.joint is not None
-    rule, positions = op.joint
-    if op.variadic:
-        positions = tuple(range(len(op.names) - 1, len(args)))
-    needs = (isinstance(args[i], Tensor) and args[i]._requires_grad for i in positions)
-    seen[2] = tuple(needs)
-    shares = rule(seen)
-    if not isinstance(shares, (tuple, list)) or len(shares) != len(positions):
-        raise TypeError(errors.joint_rule_gave(op.name, len(positions), shares))
-    pairs = zip(positions, shares, strict=True)
-    return tuple((i, lambda _, share=share: share, 0, None) for i, share in pairs)
 
 
 def _filled(tensor: Tensor, cts: Any, as_tensors: bool) -> tuple[tuple, tuple]:
@@ -453,13 +459,13 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     data = root._data
     library = array_library(data)
     if gradient is None:
-        if data.size != 1:
+        if size(data) != 1:
             raise RuntimeError(errors.not_a_scalar(data.shape))
         if is_complex(data):
             raise RuntimeError(errors.COMPLEX_ROOT)
-        return library.ones(data.shape, dtype=data.dtype)
+        return library.ones_like(data)
     gradient = gradient._data if isinstance(gradient, Tensor) else gradient
-    seed = library.asarray(as_array(gradient), dtype=data.dtype)
+    seed = library.asarray(as_array(gradient, data), dtype=data.dtype)
     if seed.shape != data.shape:
         raise ValueError(errors.gradient_shape(seed.shape, data.shape))
     return gradient_of(seed)

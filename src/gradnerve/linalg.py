@@ -10,6 +10,8 @@
 
 from numpy.linalg import LinAlgError
 
+from gradnerve.ops import linalg as _chapter
+from gradnerve.ops.linalg import *
 from gradnerve.ops.linalg import (
     EighResult,
     EigResult,
@@ -17,49 +19,12 @@ from gradnerve.ops.linalg import (
     QRResult,
     SlogdetResult,
     SVDResult,
-    cholesky,
-    cond,
-    cross,
-    det,
-    dot,
-    eig,
-    eigh,
-    eigvals,
-    eigvalsh,
-    expm,
-    inner,
-    inv,
-    kron,
-    lstsq,
-    matmul,
-    matrix_norm,
-    matrix_power,
-    matrix_rank,
-    multi_dot,
-    norm,
-    outer,
-    pinv,
-    qr,
-    slogdet,
-    solve,
-    svd,
-    svdvals,
-    tensordot,
-    tensorinv,
-    tensorsolve,
-    trace,
-    vdot,
-    vecdot,
-    vector_norm,
 )
 from gradnerve.ops.linalg import matrix_diagonal as diagonal
 from gradnerve.ops.shape import matrix_transpose
 
-__all__ = [  # noqa: RUF022 (as the standard has them, then the others)
-    "cholesky", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "matmul", "matrix_norm",
-    "matrix_power", "matrix_rank", "matrix_transpose", "outer", "pinv", "qr", "slogdet", "solve",
-    "svd", "svdvals", "tensordot", "trace", "vecdot", "vector_norm",
+__all__ = [
     "EigResult", "EighResult", "LinAlgError", "LstsqResult", "QRResult", "SVDResult",
-    "SlogdetResult", "cond", "dot", "eig", "eigvals", "expm", "inner", "kron", "lstsq", "multi_dot",
-    "norm", "tensorinv", "tensorsolve", "vdot",
+    "SlogdetResult", "diagonal", "matrix_transpose",
 ]  # fmt: skip
+__all__ += _chapter.__all__

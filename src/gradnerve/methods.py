@@ -21,6 +21,7 @@ class ArrayMethods:
 
     _data: Any
     _update: Any
+    size: Any
 
     # --- Elementwise functions --------------------------------------------------------------------
 
@@ -252,14 +253,16 @@ class ArrayMethods:
     @property
     def itemsize(self) -> int:
         """The number of bytes of an element."""
-        return self._data.itemsize
+        return self._data.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
         """The number of bytes of all elements."""
-        return self._data.nbytes
+        return self.size * self.itemsize
 
     @property
     def strides(self) -> tuple[int, ...]:
         """The number of bytes from one element to the next, along each axis."""
+        if not hasattr(self._data, "strides"):
+            raise AttributeError(f"arrays of type {type(self._data).__name__} have no strides")
         return self._data.strides

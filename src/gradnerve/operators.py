@@ -9,10 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradnerve import errors
-from gradnerve.backends import as_array, libraries, made_arrays
+from gradnerve.backends import libraries, made_arrays
 
 operators = SimpleNamespace()
 """Every operator, by its name. The modules in `ops/` fill it as they are imported."""
+
+array_of: Any = None
+"""What makes an array of a list, or a Tensor if there is one in it: `ops/` puts it here."""
 
 # The place of an input, its rule, and where in [ct, y, needs, *arguments] the one or two values are
 # that it takes (one of them: None; a rule of more values takes the whole list).
@@ -96,6 +99,23 @@ class Operator:
             entry = (position, lambda seen: rule(*pick(seen)), slice(None), None)
         self.rules = (*(old for old in self.rules if old[0] != position), entry)
 
+    def joint_rules(self, args: tuple[Any, ...], seen: list[Any]) -> tuple[Rule, ...]:
+        """What the joint rule gives each input, as if each had a rule of its own."""
+        assert self.joint is not None
+        rule, positions = self.joint
+        if self.variadic:
+            positions = tuple(range(len(self.names) - 1, len(args)))
+        seen[2] = tuple(getattr(args[i], "_requires_grad", False) for i in positions)
+        shares = rule(seen)
+        if not isinstance(shares, (tuple, list)) or len(shares) != len(positions):
+            raise TypeError(errors.joint_rule_gave(self.name, len(positions), shares))
+        pairs = zip(positions, shares, strict=True)
+        return tuple((i, lambda _, share=share: share, 0, None) for i, share in pairs)
+
+    def name_of(self, position: int) -> str:
+        """The name of an argument, by its place among them."""
+        return self.names[min(position, len(self.names) - 1)]
+
     def complete(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
         """All arguments, in the forward's order, with its defaults for those not given."""
         if not options:
@@ -117,11 +137,15 @@ class Operator:
         return position not in self.constant
 
     def without_lists(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A list (or tuple) where the operator takes an array is the array of its elements."""
+        """A list (or tuple) where the operator takes an array is the array of its elements.
+
+        Tensors in it are stacked, and get their gradients.
+        """
+        like = next((arg for arg in args if hasattr(arg, "shape")), None)
         return tuple(
             arg
             if type(arg) in libraries or not isinstance(arg, made_arrays) or not self.takes_array(i)
-            else as_array(arg)
+            else array_of(arg, like)
             for i, arg in enumerate(args)
         )
 

@@ -62,7 +62,7 @@ _OURS = {
     # Shape and place
     "append": "append", "array_split": "array_split", "atleast_1d": "atleast_1d",
     "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "block": "block",
-    "broadcast_arrays": "broadcast_arrays", "broadcast_to": "broadcast_to",
+    "broadcast_to": "broadcast_to",
     "column_stack": "column_stack", "delete": "delete", "diag": "diag", "diagflat": "diagflat",
     "diagonal": "diagonal", "dsplit": "dsplit", "dstack": "dstack", "expand_dims": "expand_dims",
     "flip": "flip", "fliplr": "fliplr", "flipud": "flipud", "hsplit": "hsplit", "hstack": "hstack",
@@ -609,10 +609,15 @@ def _(a, order="K", subok=False):
     return ops.copy(a)
 
 
+@adapter("broadcast_arrays")
+def _(*args, subok=False):
+    return tuple(ops.broadcast_arrays(*args))  # NumPy's is a tuple, the standard's a list
+
+
 @adapter("meshgrid")
 def _(*xi, copy=True, sparse=False, indexing="xy"):
     if not sparse:
-        return ops.meshgrid(*xi, indexing=indexing)
+        return tuple(ops.meshgrid(*xi, indexing=indexing))
     places = list(range(len(xi)))
     if indexing == "xy":
         places[:2] = places[:2][::-1]
@@ -632,7 +637,7 @@ def _(a, indices, axis=None, out=None, mode="raise"):
     if mode != "raise":
         n = a.shape[axis]
         index = index % n if mode == "wrap" else np.clip(index, 0, n - 1)
-    return a[(*(slice(None),) * (axis % a.ndim), index)]
+    return ops.take(a, index, axis)
 
 
 @adapter("squeeze")
@@ -699,6 +704,8 @@ def _(ary, to_end=None, to_begin=None):
 
 @adapter("linspace")
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+    if num < 0:
+        raise ValueError(errors.how_many("np.linspace", num))
     start, stop = (x if np.isscalar(x) else as_tensor_or_array(x) for x in (start, stop))
     step = as_tensor_or_array(stop * 1.0 - start) / max(num - bool(endpoint), 1)
     places = np.arange(num, dtype=step.dtype).reshape(-1, *(1 for _ in step.shape))

@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph, writing
-from gradnerve.backends import array_library, as_array, is_floating, kernels
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    is_concrete,
+    is_floating,
+    kernels,
+    kind_of,
+    library_name,
+    moved,
+    size,
+    target,
+)
 from gradnerve.graph import Array, Cut, Freed
 from gradnerve.methods import ArrayMethods
 from gradnerve.operators import operators as ops  # filled by ops/, which stands on this file
@@ -32,8 +43,8 @@ class Tensor(ArrayMethods):
     >>> print(x.grad, y.grad)
     [3.] [2.]
 
-    `data` is the value: an array is taken as it is, without a copy; numbers and lists become NumPy
-    arrays. `grad`, after `backward()`, says how much the result changes per unit of change in each
+    `data` is the value: an array (of NumPy, JAX, PyTorch or CuPy) is taken as it is, without a
+    copy; numbers and lists become NumPy arrays. `grad`, after `backward()`, says how much the result changes per unit of change in each
     element of `data`: an array of the same shape and dtype. `name` is for messages and drawings.
 
     Raises TypeError for data that is no array of numbers, and for integers or booleans that are to
@@ -88,9 +99,8 @@ class Tensor(ArrayMethods):
     @grad.setter
     def grad(self, value: Any) -> None:
         if value is not None:
-            value = array_library(self._data).asarray(
-                _checked_array(value, None), dtype=self._data.dtype, copy=True
-            )
+            value = _checked_array(as_array(value, self._data), None)
+            value = array_library(self._data).asarray(value, dtype=self._data.dtype, copy=True)
             if value.shape != self.shape:
                 raise ValueError(errors.grad_shape(value.shape, self.shape))
         self._grad = value
@@ -190,15 +200,18 @@ class Tensor(ArrayMethods):
     # --- Reading the value ------------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
-        """The value as a NumPy array (not a copy). Raises RuntimeError on a part of the graph."""
+        """The value as a NumPy array: NumPy's own not as a copy, JAX's read-only.
+
+        Raises RuntimeError on a part of the graph.
+        """
         if self._requires_grad:
             raise RuntimeError(errors.attached("numpy()"))
-        return np.asarray(self._data)
+        return np.asarray(moved(self._data, "numpy"))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self._requires_grad:
             raise RuntimeError(errors.attached("Making a NumPy array of it"))
-        return np.asarray(self._data, dtype=dtype, copy=copy)
+        return np.asarray(moved(self._data, "numpy"), dtype=dtype, copy=copy)
 
     @property
     def _mask(self) -> Any:
@@ -230,16 +243,24 @@ class Tensor(ArrayMethods):
     # __array_ufunc__ and __array_function__ here.
 
     def item(self, *index: int) -> Any:
-        """The value of a tensor with one element, or of one at an index, as a Python number."""
-        if index:
-            return self._data.item(*index)
-        if self._data.size != 1:
+        """The value of a tensor with one element, or of one at an index, as a Python number.
+
+        No gradient flows through a number: a function that is being traced warns of it.
+        """
+        if not index and self.size != 1:
             raise ValueError(errors.ONE_ELEMENT.format("item()", self.shape))
-        return self._data.item()
+        self._note_reading()
+        return moved(self._data, "numpy").item(*index) if index else self._data.item()
 
     def tolist(self) -> Any:
-        """The value as nested Python lists."""
+        """The value as nested Python lists of numbers."""
+        self._note_reading()
         return self._data.tolist()
+
+    def _note_reading(self) -> None:
+        readings = graph.readings.get()
+        if readings is not None and self._requires_grad:
+            readings.setdefault(errors.user_place(), self)
 
     def __float__(self) -> float:
         # `array[i] = tensor` asks for a number, without a word of the array it will be lost in.
@@ -248,7 +269,7 @@ class Tensor(ArrayMethods):
         return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self.detach().item())
 
     def __complex__(self) -> complex:
         return complex(self.item())
@@ -257,14 +278,14 @@ class Tensor(ArrayMethods):
         return self._data.__index__()
 
     def __bool__(self) -> bool:
-        if self._data.size != 1:
+        if self.size != 1:
             raise ValueError(errors.ambiguous_truth(self.shape))
         return bool(self._data)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of each axis."""
-        return self._data.shape
+        return tuple(self._data.shape)
 
     @property
     def dtype(self) -> Any:
@@ -279,7 +300,7 @@ class Tensor(ArrayMethods):
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size
+        return size(self._data)
 
     @property
     def device(self) -> Any:
@@ -287,10 +308,30 @@ class Tensor(ArrayMethods):
         return self._data.device
 
     def to_device(self, device: Any, stream: Any = None) -> Tensor:
-        """This tensor, on a device; see `device`."""
-        if stream is not None or device != self.device:
+        """This tensor, on a device of its library; see `device`."""
+        if stream is None and device == self.device:
+            return self
+        if stream is not None or not (isinstance(device, str) or hasattr(device, "__module__")):
             raise ValueError(errors.no_such_device(device))
-        return self
+        name = library_name(self._data)
+        return self.to(f"{name}:{device}" if isinstance(device, str) else device)
+
+    def to(self, library: Any) -> Tensor:
+        """This tensor in another array library, or on another device: "jax", "torch:cuda".
+
+        It is an operator, as PyTorch's: gradients flow back to where they came from. A leaf that
+        stays a leaf is `gn.to(x, library)`. Where it is there already, the tensor itself.
+
+        Raises ValueError for a library or device that there is not, ImportError for one that is not
+        installed, TypeError for a dtype that it has not.
+
+        >>> Tensor([1.0]).to("numpy")
+        Tensor([1.], dtype=float64)
+        """
+        name, place = target(library)
+        if name == library_name(self._data) and place in (None, self.device):
+            return self
+        return ops.convert(self, name, place)
 
     def __len__(self) -> int:
         if not self.shape:
@@ -303,17 +344,18 @@ class Tensor(ArrayMethods):
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self._data == as_array(getattr(value, "_data", value))).any())
+        value = as_array(getattr(value, "_data", value), self._data)
+        return bool((self._data == value).any())
 
     def __repr__(self) -> str:
-        value = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        value = array_text(self._data)
         parts = [value, f"dtype={self.dtype}"]
         if self.size == 0:
             parts.insert(1, f"shape={self.shape}")
         if self._requires_grad:
             parts.append("requires_grad=True")
         if type(self._record) is tuple:
-            parts.append(f"operator={self._record[0].name}")
+            parts.append(f"operator={graph.made_by(self._record).name}")
         elif type(self._record) is Freed:
             parts.append(f"operator={self._record.operator.name} (freed)")
         if self.name:
@@ -321,7 +363,7 @@ class Tensor(ArrayMethods):
         return f"Tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else repr(self)
+        return format(self.detach().item(), spec) if spec else repr(self)
 
     # --- Copies and files -------------------------------------------------------------------------
 
@@ -486,7 +528,10 @@ class Tensor(ArrayMethods):
         value = value._data if isinstance(value, Tensor) else value
         try:
             self._data = kernels(self._data).write(self._data, key, value)
+            writing.changed([self._data], next(graph.numbers))
         except Exception as error:
+            if isinstance(error, IndexError):
+                ops.getitem(self._data, key)  # fails too, and says what is wrong with the key
             names = ("x", "key", "value")
             raise errors.explained(error, "setitem", names, (self, key, value)) from None
 
@@ -567,11 +612,20 @@ def _checked_array(data: Any, dtype: Any) -> Array:
         array = as_array(data)
     except ValueError as error:
         raise ValueError(f"{errors.not_an_array(data)} ({error})") from None
-    if getattr(array.dtype, "kind", "f") not in "biufc":
+    if not kind_of(array):
         raise TypeError(errors.not_an_array(data))
+    if getattr(array, "requires_grad", False):
+        raise RuntimeError(errors.foreign_graph(type(array).__name__))
     if dtype is not None:
         array = array_library(array).astype(array, dtype, copy=False)
     return array
+
+
+def array_text(data: Array) -> str:
+    """The numbers of an array, or, where they are not known yet, what it is."""
+    if not is_concrete(data):
+        return f"{data}"
+    return np.array2string(moved(data, "numpy"), separator=", ", prefix="Tensor(")
 
 
 def _plain_key(key: Any) -> Any:

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import index
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
@@ -88,7 +90,7 @@ def value_and_grad(
         seeds = [np.ones(y.shape, dtype=y.dtype) for y in traced.arrays]
         gradients = traced.pull_back(seeds)
         value = (traced.result(), traced.aux()) if has_aux else traced.result()
-        return value, gradients[0] if isinstance(argnums, int) else gradients
+        return value, gradients if isinstance(argnums, (tuple, list)) else gradients[0]
 
     return both
 
@@ -164,7 +166,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Any:
 
         traced = _Traced(of_chosen, _chosen(args, positions))
         parts = [traced.rows(i) for i in range(len(traced.arrays))]
-        if isinstance(argnums, int):
+        if not isinstance(argnums, (tuple, list)):
             parts = [of_arguments[0] for of_arguments in parts]
         return tree().tree_unflatten(traced.out_structure, parts)
 
@@ -284,7 +286,7 @@ class _Traced:
                 raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
-        with recording(True):
+        with recording(True), _noting_readings() as readings:
             inner = tree().tree_unflatten(self.structure, [i.fresh for i in self.inputs])
             self.out = f(*inner)
         # f may have written to its arguments: what they were is what we differentiate by.
@@ -298,9 +300,29 @@ class _Traced:
         self.arrays = [_output_array(y) for y in self.outputs]
         roots = [y for y in self.outputs if isinstance(y, Tensor) and y.requires_grad]
         self.wanted, older = paths(roots, self.variables, since)
+        self.check_readings(readings, since)
         # Whether what comes out is part of a graph that others may walk.
         self.attached = outer and (bool(older) or any(i.attached for i in self.inputs))
         self.as_tensors = self.attached or any(i.is_tensor for i in self.inputs)
+
+    def check_readings(self, readings: dict[errors.Place, Tensor], since: int) -> None:
+        """Say where f made a number of what depends on its primals: RuntimeError if no more does.
+
+        An outer function's readings are left to its own check.
+        """
+        outer = graph.readings.get()
+        own = {variable._number for variable in self.variables}
+        for place, tensor in readings.items():
+            wanted, _ = paths([tensor], self.variables, since)
+            if wanted == own and tensor._number not in own:
+                if outer is not None:
+                    outer.setdefault(place, tensor)
+            elif not errors.is_only_looked_at(place):
+                everything = self.wanted == own
+                message = errors.became_a_number(place, tensor, everything)
+                if everything:
+                    raise RuntimeError(message)
+                warnings.warn_explicit(message, UserWarning, place[0].co_filename, place[2])
 
     def result(self) -> Any:
         """What f returned, like its primals."""
@@ -591,9 +613,10 @@ def _check_size(y: Any, x: Any) -> None:
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:
     positions = argnums if isinstance(argnums, (tuple, list)) else (argnums,)
-    if not all(isinstance(n, int) for n in positions):
-        raise TypeError(errors.bad_argnums(argnums))
-    return tuple(positions)
+    try:
+        return tuple(index(n) for n in positions)
+    except TypeError:
+        raise TypeError(errors.bad_argnums(argnums)) from None
 
 
 def check_function(transform: str, f: Any) -> None:
@@ -625,6 +648,16 @@ def recording(value: bool) -> Iterator[None]:
         yield
     finally:
         graph.recording.reset(token)
+
+
+@contextmanager
+def _noting_readings() -> Iterator[dict[errors.Place, Tensor]]:
+    readings: dict[errors.Place, Tensor] = {}
+    token = graph.readings.set(readings)
+    try:
+        yield readings
+    finally:
+        graph.readings.reset(token)
 
 
 def tree() -> Any:

@@ -4,24 +4,35 @@ A tensor that is written to takes the place in the graph of the write's result: 
 result's record and number. What it was before goes to a hidden tensor, an argument of the write.
 Other tensors' records still hold the tensor itself. Those that were computed before the write have
 a higher number than it has now, and so a walk knows that they mean what it was before.
+
+A write outside of the graph goes into the array itself. Where an operator has used that array
+before, backward would compute with values that are no longer there: `check_unchanged` raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from gradnerve import errors
+from gradnerve.backends import libraries
 
 if TYPE_CHECKING:
     from gradnerve.graph import Record
+    from gradnerve.operators import Operator
     from gradnerve.tensor import Tensor
 else:
     Tensor = None  # tensor.py stands above this file, and puts its class here
 
 written: set[ref[Tensor]] = set()
 """The tensors that were written to as part of a graph (`become`), as long as they live."""
+
+changes: dict[int, tuple[int, tuple[str, int], Any]] = {}
+"""Arrays that were written to themselves, by id: when, where, and a link that ends the entry."""
+
+latest = 1
+"""When an array was last written to; no tensor has this number."""
 
 
 def become(tensor: Tensor, op: Callable[..., Any], *args: Any) -> Tensor:
@@ -65,6 +76,67 @@ def _lead_to(before: Tensor, tensor: Tensor, values: Sequence[Any]) -> None:
         if any(arg is tensor for arg in args):
             node._record = op, tuple(before if arg is tensor else arg for arg in args), arrays
         stack.extend(node._record[1])
+
+
+def changed(arrays: Iterable[Any], number: int) -> None:
+    """Note that arrays have just been written to; `number` is that of a tensor made now."""
+    global latest
+    latest = number
+    line = errors.user_line()
+    for array in arrays:
+        owner = _owner(array)
+        changes[id(owner)] = number, line, ref(owner, _forgetting(id(owner)))
+
+
+def _forgetting(key: int) -> Callable[[Any], Any]:
+    return lambda _: changes.pop(key, None)
+
+
+def check_unchanged(tensor: Tensor, record: Record, seen: list[Any]) -> None:
+    """Raise ChangedInPlace where a rule would see what was written after the tensor was made."""
+    op, args, _ = record
+    for place in (1, *range(3, len(seen))):
+        array = getattr(seen[place], "_data", seen[place])
+        number, line, _ = changes.get(id(_owner(array)), (1, ("", 0), None))
+        if number < tensor._number and looks_at(op, args, seen, place):
+            i = place - 3
+            name, arg = ("its result", tensor) if place == 1 else (op.name_of(i), args[i])
+            raise errors.ChangedInPlace(errors.changed_since(op.name, name, arg, line))
+
+
+def looks_at(op: Operator, args: tuple[Any, ...], seen: list[Any], place: int) -> bool:
+    """Whether backward needs a value, of those that rules see, and not just its shape and dtype."""
+    seen = [*seen[:place], Outline(seen[place]), *seen[place + 1 :]]
+    try:
+        rules = op.rules if op.joint is None else op.rules + op.joint_rules(args, seen)
+        for position, rule, first, second in rules:
+            if getattr(args[position], "_requires_grad", False):
+                _ = rule(seen[first]) if second is None else rule(seen[first], seen[second])
+    except Exception:  # the rule wanted what the outline does not have
+        return True
+    return False
+
+
+class Outline:
+    """What can be known of an array without its values."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, array: Any):
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("an outline has no values")
+
+    def __eq__(self, other: object) -> Any:
+        raise TypeError("an outline has no values")
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory this one is, or views."""
+    while type(base := getattr(array, "base", None)) in libraries:
+        array = base
+    return array
 
 
 def as_it_was(tensor: Tensor, number: int) -> Tensor | None:

@@ -31,6 +31,22 @@ def test_asarray_shares_what_it_can():
             bad()
 
 
+def test_asarray_drops_imaginary_parts_with_numpys_warning():
+    z = np.array([1.5 + 2j, 3j], dtype=np.complex64)
+    for obj, shape in ((Tensor(z), (2,)), ([Tensor(z), Tensor(z)], (2, 2)), (z, (2,))):
+        for dtype in (np.float32, np.dtype("uint8"), "float64"):
+            with pytest.warns(np.exceptions.ComplexWarning, match="imaginary part"):
+                x = gn.asarray(obj, dtype=dtype)
+            assert x.dtype == dtype and x.shape == shape
+            np.testing.assert_array_equal(x.data, np.broadcast_to(z.real, shape).astype(dtype))
+    assert gn.asarray(Tensor(z), dtype=bool).tolist() == [True, True]  # whether it is not 0
+
+    t = Tensor(z, requires_grad=True)
+    with pytest.warns(np.exceptions.ComplexWarning, match="complex64 to float32 drops the imagin"):
+        gn.asarray(t, dtype="float32").sum().backward()
+    assert t.grad.tolist() == [1.0, 1.0]
+
+
 def test_asarray_stays_in_the_graph():
     x = leaf([1.0, 2.0])
     assert gn.asarray(x) is x

@@ -531,3 +531,13 @@ def test_std_of_equal_elements_is_flat_to_the_second_order_and_of_no_freedom_not
         warnings.simplefilter("ignore")  # NumPy's of degrees of freedom
         for f in (ops.var, ops.std):
             assert np.isnan(gn.grad(lambda x, f=f: f(x, correction=3))(np.arange(3.0))).all()
+
+
+def test_softmax_and_logsumexp_of_no_elements():
+    x = gn.Tensor(np.ones((0, 3)), requires_grad=True)
+    assert gn.softmax(x, 0).shape == gn.log_softmax(x, 0).shape == gn.softmax(x).shape == (0, 3)
+    assert gn.logsumexp(x, 0).tolist() == [-math.inf] * 3
+    assert gn.logsumexp(x, 1).shape == (0,)
+    assert gn.logsumexp(x, keepdims=True).tolist() == [[-math.inf]]
+    (gn.softmax(x, 0).sum() + gn.log_softmax(x, 0).sum() + gn.logsumexp(x, 0).sum()).backward()
+    assert x.grad.shape == (0, 3)

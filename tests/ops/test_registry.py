@@ -1,7 +1,9 @@
 """Every operator in the registry, on every sample of `samples.py`."""
 
 import inspect
+import sys
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -116,7 +118,13 @@ def test_has_docstring_and_formulas(name):
 def test_is_public_in_ops(name):
     if name not in INTERNAL:
         assert callable(getattr(ops, name)), f"gradnerve.ops lacks {name}"
-        assert callable(getattr(gn, name)), f"gradnerve lacks {name}"
+
+
+def test_chapters_offer_no_name_twice():
+    chapters = [m for n, m in sys.modules.items() if n.startswith("gradnerve.ops.")]
+    names = [name for chapter in chapters for name in getattr(chapter, "__all__", ())]
+    assert not [name for name, times in Counter(names).items() if times > 1]
+    assert set(names) - set(gn.fft.__all__) <= set(dir(gn))
 
 
 # --- Values ---------------------------------------------------------------------------------------

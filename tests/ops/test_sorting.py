@@ -183,7 +183,7 @@ def test_topk(shape, k, axis, largest, rng, torch):
 
 
 def test_topk_of_too_many():
-    with pytest.raises(ValueError, match="k = 4 elements of axis -1, which has length 3"):
+    with pytest.raises(ValueError, match=r"topk: k=4 elements are asked for along axis -1, wh"):
         gn.topk(gn.Tensor([1.0, 2.0, 3.0]), 4)
 
 

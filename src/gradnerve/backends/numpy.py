@@ -29,6 +29,16 @@ Array = Any
 np.empty(2**25 - 2**16, dtype=np.uint8)
 
 
+def placed(array: Array, device: Any) -> Array:
+    """The array: all of NumPy's are where they are."""
+    return array
+
+
+def to_numpy(array: Array) -> Array:
+    """The array."""
+    return array
+
+
 # NumPy's own, beyond the standard.
 cbrt, exp2, fmax, fmin, fmod = np.cbrt, np.exp2, np.fmax, np.fmin, np.fmod
 heaviside, logaddexp2, nan_to_num, sinc = np.heaviside, np.logaddexp2, np.nan_to_num, np.sinc
@@ -243,6 +253,8 @@ def _add_rows(rows: Array, values: Array, shape: tuple[int, ...]) -> Array:
 def write(x: Array, key: Any, value: Any) -> Array:
     """x with `value` at x[key]: x itself, or a copy of it where x is read-only."""
     given = value if hasattr(value, "dtype") else np.asarray(value)
+    if given.dtype.kind not in "biufc":
+        raise TypeError(errors.not_a_number_to_write(value))
     if "biufc".index(given.dtype.kind) > "biufc".index(x.dtype.kind) and not (
         given.dtype.kind in "iu" and x.dtype.kind in "iu"
     ):

@@ -108,6 +108,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear(np.ones((2, 3)), np.ones((4, 3)), np.zeros(4)).shape
     (2, 4)
     """
+    input = as_tensor_or_array(input)
     if not input.shape or input.shape[-1] != weight.shape[-1]:
         raise LayerMismatch(
             "linear",

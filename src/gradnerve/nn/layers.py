@@ -11,6 +11,7 @@ from gradnerve.nn import functional as F
 from gradnerve.nn.init import uniform
 from gradnerve.nn.module import Module, Parameter
 from gradnerve.nn.windows import each, window_of
+from gradnerve.ops.shape import axis_index
 
 
 class Linear(Module):
@@ -26,6 +27,8 @@ class Linear(Module):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32"
     ):
+        if in_features < 0 or out_features < 0:
+            raise ValueError(f"Linear: sizes are 0 or more, not {in_features}, {out_features}")
         self.in_features, self.out_features = in_features, out_features
         bound = 1 / math.sqrt(in_features) if in_features else 0.0
         self.weight = Parameter(uniform((out_features, in_features), bound, dtype))
@@ -371,7 +374,7 @@ class Flatten(Module):
 
     def forward(self, x: Any) -> Any:
         """The flattened input."""
-        start, end = self.start_dim % len(x.shape), self.end_dim % len(x.shape)
+        start, end = (axis_index(a, x, "Flatten") for a in (self.start_dim, self.end_dim))
         flat = math.prod(x.shape[start : end + 1])
         return ops.reshape(x, (*x.shape[:start], flat, *x.shape[end + 1 :]))
 

@@ -137,6 +137,8 @@ class Module:
         Raises KeyError where keys are missing or unexpected, ValueError where shapes differ; the
         message lists all of them. Nothing is loaded then.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(errors.not_a_state(state))
         own = dict(self._named_tensors())
         arrays = {key: np.asarray(getattr(value, "data", value)) for key, value in state.items()}
         missing, unexpected = own.keys() - arrays.keys(), arrays.keys() - own.keys()

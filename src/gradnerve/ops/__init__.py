@@ -1,249 +1,41 @@
 """Every operator, on Tensors and on plain arrays: `ops.exp(x)`, `ops.mean(x, axis=0)`.
 
 The files follow the Array API standard's own chapters; `network.py` has the fused operators of
-neural networks. `gradnerve.operators.operators` is the registry of them all.
+neural networks. What a file's `__all__` names, `gn` offers too.
+`gradnerve.operators.operators` is the registry of all operators.
 """
 
 import sys
 
-from gradnerve import methods
-from gradnerve.graph import together
-from gradnerve.ops import random
-from gradnerve.ops.diagonal import (
-    diag,
-    diag_embed,
-    diagflat,
-    diagonal,
-    overlap_add,
-    put_diagonal,
-    sliding_window_view,
-)
-from gradnerve.ops.einsum import einsum
-from gradnerve.ops.elementwise import (
-    abs,
-    acos,
-    acosh,
-    add,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    bitwise_and,
-    bitwise_invert,
-    bitwise_left_shift,
-    bitwise_or,
-    bitwise_right_shift,
-    bitwise_xor,
-    ceil,
-    clip,
-    conj,
-    copysign,
-    cos,
-    cosh,
-    divide,
-    equal,
-    erf,
-    exp,
-    expm1,
-    floor,
-    floor_divide,
-    greater,
-    greater_equal,
-    hypot,
-    identity,
-    imag,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    nextafter,
-    not_equal,
-    positive,
-    pow,
-    real,
-    reciprocal,
-    relu,
-    remainder,
-    round,
-    sigmoid,
-    sign,
-    signbit,
-    sin,
-    sinh,
-    sqrt,
-    square,
-    subtract,
-    tan,
-    tanh,
-    trunc,
-    where,
-)
+from gradnerve import methods, operators
+from gradnerve.ops.creation import *
+from gradnerve.ops.diagonal import *
+from gradnerve.ops.dtypes import *
+from gradnerve.ops.einsum import *
+from gradnerve.ops.elementwise import *
 from gradnerve.ops.fft import fftn, ifftn, irfftn, rfftn  # the rest: gradnerve.fft
-from gradnerve.ops.index import getitem, scatter_add
-from gradnerve.ops.linalg import (
-    cholesky,
-    cofactor,
-    cond,
-    cross,
-    det,
-    dot,
-    eig,
-    eigh,
-    eigvals,
-    eigvalsh,
-    expm,
-    inner,
-    inv,
-    kron,
-    lstsq,
-    matmul,
-    matrix_norm,
-    matrix_power,
-    matrix_rank,
-    multi_dot,
-    norm,
-    outer,
-    pinv,
-    qr,
-    slogdet,
-    solve,
-    svd,
-    svdvals,
-    tensordot,
-    tensorinv,
-    tensorsolve,
-    trace,
-    vdot,
-    vecdot,
-    vector_norm,
-)
-from gradnerve.ops.network import (
-    layer_norm,
-    linear,
-    log_softmax,
-    softmax,
-    softmax_cross_entropy,
-)
-from gradnerve.ops.pad import extend, fold_margins, pad
-from gradnerve.ops.random import manual_seed
-from gradnerve.ops.reduce import (
-    all,
-    any,
-    argmax,
-    argmin,
-    logsumexp,
-    max,
-    mean,
-    min,
-    prod,
-    std,
-    sum,
-    var,
-)
-from gradnerve.ops.shape import (
-    append,
-    array_split,
-    astype,
-    atleast_1d,
-    atleast_2d,
-    atleast_3d,
-    block,
-    broadcast_arrays,
-    broadcast_shapes,
-    broadcast_to,
-    chunk,
-    column_stack,
-    concat,
-    copy,
-    delete,
-    dsplit,
-    dstack,
-    expand_dims,
-    flatten,
-    flip,
-    fliplr,
-    flipud,
-    hsplit,
-    hstack,
-    insert,
-    matrix_transpose,
-    meshgrid,
-    moveaxis,
-    permute_dims,
-    ravel,
-    repeat,
-    reshape,
-    roll,
-    rot90,
-    select,
-    split,
-    squeeze,
-    stack,
-    sum_runs,
-    swapaxes,
-    tile,
-    tril,
-    triu,
-    unstack,
-    vsplit,
-    vstack,
-)
-from gradnerve.ops.special import (
-    betaln,
-    cbrt,
-    deg2rad,
-    digamma,
-    entr,
-    erfc,
-    erfcinv,
-    erfcx,
-    erfinv,
-    exp2,
-    expit,
-    float_power,
-    fmax,
-    fmin,
-    fmod,
-    gamma,
-    gammaln,
-    heaviside,
-    i0,
-    i0e,
-    i1,
-    i1e,
-    iv,
-    ive,
-    lgamma,
-    log_ndtr,
-    logaddexp2,
-    logit,
-    logsigmoid,
-    nan_to_num,
-    ndtr,
-    ndtri,
-    polygamma,
-    rad2deg,
-    sinc,
-    softplus,
-    spherical_jn,
-    xlog1py,
-    xlogy,
-)
+from gradnerve.ops.index import *
+from gradnerve.ops.linalg import *
+from gradnerve.ops.network import *
+from gradnerve.ops.pad import *
+from gradnerve.ops.random import *
+from gradnerve.ops.reduce import *
+from gradnerve.ops.scan import *
+from gradnerve.ops.shape import *
+from gradnerve.ops.sort import *
+from gradnerve.ops.special import *
+from gradnerve.tensor import Tensor
+
+# isort: split
+# Operators that only other operators' rules need, and those that `nn` is made of.
+from gradnerve.graph import together
+from gradnerve.ops.creation import convert
+from gradnerve.ops.diagonal import overlap_add, put_diagonal
+from gradnerve.ops.elementwise import identity
+from gradnerve.ops.index import getitem, last_written, setitem
+from gradnerve.ops.linalg import cofactor
+from gradnerve.ops.pad import extend, fold_margins
+from gradnerve.ops.shape import as_tensor_or_array, sum_runs
 from gradnerve.ops.window import (
     Taps,
     Window,
@@ -259,104 +51,6 @@ from gradnerve.ops.window import (
     window_spread,
     window_sum,
     window_values,
-)
-from gradnerve.tensor import Tensor
-
-# isort: split
-from gradnerve.ops.index import (
-    gather,
-    index_add,
-    last_written,
-    put_along_axis,
-    scatter,
-    setitem,
-    take,
-    take_along_axis,
-)
-from gradnerve.ops.reduce import (
-    average,
-    count_nonzero,
-    nanmax,
-    nanmean,
-    nanmin,
-    nanstd,
-    nansum,
-    nanvar,
-    ptp,
-)
-from gradnerve.ops.scan import (
-    cummax,
-    cummin,
-    cumprod,
-    cumsum,
-    cumulative_argmax,
-    cumulative_argmin,
-    cumulative_prod,
-    cumulative_sum,
-    diff,
-    logcumsumexp,
-    trapezoid,
-)
-from gradnerve.ops.sort import (
-    argsort,
-    argtopk,
-    isin,
-    median,
-    nanmedian,
-    nanpercentile,
-    nanquantile,
-    nonzero,
-    percentile,
-    quantile,
-    searchsorted,
-    sort,
-    topk,
-    unique_all,
-    unique_counts,
-    unique_inverse,
-    unique_values,
-)
-
-# isort: split
-from gradnerve.ops.creation import (
-    arange,
-    asarray,
-    empty,
-    empty_like,
-    eye,
-    from_dlpack,
-    full,
-    full_like,
-    linspace,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
-from gradnerve.ops.dtypes import (
-    bool,
-    can_cast,
-    complex64,
-    complex128,
-    e,
-    finfo,
-    float32,
-    float64,
-    iinfo,
-    inf,
-    int8,
-    int16,
-    int32,
-    int64,
-    isdtype,
-    nan,
-    newaxis,
-    pi,
-    result_type,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
 )
 
 # These methods of Tensor hand their arguments on to an operator and do nothing else. Without that
@@ -379,4 +73,5 @@ for _method, _operator in {
 }.items():
     setattr(Tensor, _method, _operator)
 
+operators.array_of = as_tensor_or_array
 methods.library = sys.modules[__name__]

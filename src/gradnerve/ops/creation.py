@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
+from operator import index
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 
 from gradnerve import errors
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, library_name, moved
+from gradnerve.backends import device as place_of
+from gradnerve.graph import operator
 from gradnerve.ops import elementwise
-from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, stack
+from gradnerve.ops.shape import astype, broadcast_to, holds_tensor, imaginary_loss, stack
 from gradnerve.ops.shape import copy as copied
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "arange", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like",
+    "linspace", "ones", "ones_like", "zeros", "zeros_like",
+]  # fmt: skip
 
 # --- From values ----------------------------------------------------------------------------------
 
@@ -41,6 +52,9 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
                     f"asarray: {obj.dtype} becomes {np.dtype(dtype)} only by a copy; leave out "
                     "copy=False"
                 )
+            if loss := imaginary_loss(obj, dtype):  # NumPy's asarray warns; only astype() raises
+                warnings.warn(f"asarray: {loss}; write gn.real", ComplexWarning, stacklevel=2)
+                obj = elementwise.real(obj)
             return astype(obj, dtype)
         return copied(obj) if copy else obj
     if dtype is None and copy is None:
@@ -74,6 +88,8 @@ def arange(
     start, stop, step = (_constant(value, "arange") for value in (start, stop, step))
     if stop is None:
         start, stop = 0 * start, start
+    if not isinstance(step, str) and step == 0:
+        raise ZeroDivisionError(errors.no_step(start, stop))
     return Tensor(np.arange(start, stop, step, dtype=dtype))
 
 
@@ -88,6 +104,11 @@ def linspace(
     """
     check_device(device)
     start, stop = (_constant(value, "linspace") for value in (start, stop))
+    try:
+        if index(num) < 0:
+            raise ValueError(errors.how_many("linspace", num))
+    except TypeError:
+        raise TypeError(errors.how_many("linspace", num)) from None
     return Tensor(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint))
 
 
@@ -105,20 +126,20 @@ def _constant(value: Any, function: str) -> Any:
 
 def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of a shape, with whatever numbers the memory holds."""
-    check_device(device)
-    return Tensor(np.empty(shape, dtype=dtype))
+    lengths = _lengths("empty", shape, dtype, device)
+    return Tensor(np.empty(lengths, dtype=dtype))
 
 
 def zeros(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Zeros: `zeros(3)`, `zeros((2, 3))`; float64 unless another dtype is given."""
-    check_device(device)
-    return Tensor(np.zeros(shape, dtype=dtype))
+    lengths = _lengths("zeros", shape, dtype, device)
+    return Tensor(np.zeros(lengths, dtype=dtype))
 
 
 def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones: `ones(3)`, `ones((2, 3))`; float64 unless another dtype is given."""
-    check_device(device)
-    return Tensor(np.ones(shape, dtype=dtype))
+    lengths = _lengths("ones", shape, dtype, device)
+    return Tensor(np.ones(lengths, dtype=dtype))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -131,11 +152,24 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> 
     Tensor([[3, 3],
             [3, 3]], dtype=int64)
     """
-    check_device(device)
+    lengths = _lengths("full", shape, None, device)
     if isinstance(fill_value, Tensor):
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return copied(broadcast_to(asarray(fill_value, dtype=dtype), shape))
-    return Tensor(np.full(shape, fill_value, dtype=dtype))
+        return copied(broadcast_to(asarray(fill_value, dtype=dtype), lengths))
+    return Tensor(np.full(lengths, fill_value, dtype=dtype))
+
+
+def _lengths(name: str, shape: Any, dtype: Any, device: Any) -> tuple[int, ...]:
+    """A shape as a tuple; TypeError for what is none, ValueError for a negative length."""
+    if isinstance(shape, int) and isinstance(dtype, int):  # zeros(2, 3)
+        raise TypeError(errors.shape_in_parts(name, (shape, dtype)))
+    check_device(device)
+    try:
+        lengths = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
+    except TypeError:
+        raise TypeError(errors.not_a_shape(name, shape)) from None
+    if any(n < 0 for n in lengths):
+        raise ValueError(errors.negative_shape(name, shape))
+    return lengths
 
 
 def eye(
@@ -148,8 +182,9 @@ def eye(
     Tensor([[0., 1., 0.],
             [0., 0., 1.]], dtype=float64)
     """
-    check_device(device)
-    return Tensor(np.eye(n_rows, n_cols, k=k, dtype=dtype))
+    n_cols = n_rows if n_cols is None else n_cols
+    rows, columns = _lengths("eye", (n_rows, n_cols), None, device)
+    return Tensor(np.eye(rows, columns, k=k, dtype=dtype))
 
 
 # --- Like another: of an array an array, of a Tensor a Tensor -------------------------------------
@@ -192,3 +227,17 @@ def check_device(device: Any) -> None:
     """ValueError for a device that these arrays cannot be on."""
     if device not in (None, "cpu"):
         raise ValueError(errors.no_such_device(device))
+
+
+# --- From one library to another ------------------------------------------------------------------
+
+
+@operator
+def convert(x, library, place=None):
+    """x in another array library ("jax", "torch", ...), or on another device of one."""
+    return moved(x, library, place)
+
+
+@convert.rule("x", r"\bar x = \bar y")
+def _(ct, x):
+    return convert(ct, library_name(x), place_of(x))

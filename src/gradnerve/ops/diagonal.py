@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from numpy.lib.array_utils import normalize_axis_tuple
-
+from gradnerve import errors
 from gradnerve.backends import kernels
 from gradnerve.graph import operator
-from gradnerve.ops.shape import as_tensor_or_array, axis_index, reshape
+from gradnerve.ops.shape import as_tensor_or_array, axes_of, axis_index, reshape
+
+__all__ = [
+    "diag", "diag_embed", "diagflat", "diagonal", "sliding_window_view",
+]  # fmt: skip
 
 # --- Diagonals ------------------------------------------------------------------------------------
 
@@ -16,6 +19,8 @@ from gradnerve.ops.shape import as_tensor_or_array, axis_index, reshape
 @operator
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The elements x[i, i + offset] of the plane of two axes, along a new last axis."""
+    if len(x.shape) < 2 or axis_index(axis1, x) == axis_index(axis2, x):
+        raise ValueError(errors.no_plane(x.shape, axis1, axis2))
     return kernels(x).diagonal(x, offset, axis1, axis2)
 
 
@@ -70,10 +75,11 @@ def diag_embed(x: Any, offset: int = 0, axis1: int = -2, axis2: int = -1) -> Any
     x = as_tensor_or_array(x)
     if not x.shape:
         raise ValueError("diag_embed needs a vector, or a stack of them; got a single number")
-    axes = normalize_axis_tuple((axis1, axis2), len(x.shape) + 1, "diag_embed")
+    n = x.shape[-1] + abs(offset)
     shape = list(x.shape[:-1])
+    axes = axes_of((axis1, axis2), (*shape, n, n), "diag_embed")
     for axis in sorted(axes):
-        shape.insert(axis, x.shape[-1] + abs(offset))
+        shape.insert(axis, n)
     return put_diagonal(x, tuple(shape), offset, *axes)
 
 

@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.tensor import Tensor
+__all__ = [
+    "bool", "can_cast", "complex64", "complex128", "e", "finfo", "float32", "float64", "iinfo",
+    "inf", "int8", "int16", "int32", "int64", "isdtype", "nan", "newaxis", "pi", "result_type",
+    "uint8", "uint16", "uint32", "uint64",
+]  # fmt: skip
 
 __array_api_version__ = "2024.12"
 
@@ -97,6 +101,8 @@ def isdtype(dtype: Any, kind: Any) -> Any:
     >>> isdtype(float32, ("real floating", "complex floating"))
     True
     """
+    if type(dtype).__module__ == "torch":
+        dtype = _dtype_of(dtype)
     return np.isdtype(dtype, kind)
 
 
@@ -124,7 +130,11 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
 
 def _dtype_of(value: Any) -> np.dtype:
-    return value.dtype if isinstance(value, (Tensor, np.ndarray, np.generic)) else np.dtype(value)
+    """NumPy's dtype of a dtype, its name, a Tensor or an array, of any library."""
+    dtype = getattr(value, "dtype", value) if not isinstance(value, type) else value
+    if type(dtype).__module__ == "torch":
+        return np.dtype(str(dtype).removeprefix("torch."))
+    return np.dtype(dtype)
 
 
 def __array_namespace_info__() -> Any:

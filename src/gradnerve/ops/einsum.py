@@ -22,6 +22,8 @@ from gradnerve.ops.diagonal import diagonal
 from gradnerve.ops.reduce import sum
 from gradnerve.ops.shape import as_tensor_or_array, astype, permute_dims, reshape
 
+__all__ = ["einsum"]
+
 LETTERS = string.ascii_uppercase + string.ascii_lowercase  # in the order of implicit results
 
 Terms = tuple[str, ...]

@@ -12,8 +12,20 @@ from __future__ import annotations
 
 import math
 
-from gradnerve.backends import array_library, is_complex, kernels
+from gradnerve.backends import array_library, foreign, is_complex, kernels
 from gradnerve.graph import operator
+
+__all__ = [
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and",
+    "bitwise_invert", "bitwise_left_shift", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "ceil", "clip", "conj", "copysign", "cos", "cosh", "divide", "equal", "erf", "exp", "expm1",
+    "floor", "floor_divide", "greater", "greater_equal", "hypot", "imag", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "log", "log1p", "log2", "log10", "logaddexp", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "multiply", "negative",
+    "nextafter", "not_equal", "positive", "pow", "real", "reciprocal", "relu", "remainder",
+    "round", "sigmoid", "sign", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan",
+    "tanh", "trunc", "where",
+]  # fmt: skip
 
 # --- Arithmetic -----------------------------------------------------------------------------------
 
@@ -86,7 +98,9 @@ def _(ct, y, x2):
 def pow(x1, x2):
     """Power, x1 to the x2. The gradient of x1⁰ is 0, at x1 = 0 too, and so is that of 0ˣ² by x2."""
     y = x1**x2
-    if type(x2) is int or getattr(x2, "shape", False) or x2 != 0.5 or is_complex(y):
+    if type(x2) is int or getattr(x2, "shape", False) or type(x2) in foreign:
+        return y
+    if x2 != 0.5 or is_complex(y):
         return y
     # NumPy takes √ for a power of ½: but √-0 is -0, and √-∞ is not a number.
     library = array_library(y)
@@ -95,7 +109,7 @@ def pow(x1, x2):
 
 @pow.rule("x1", r"\bar x_1 = \bar y\,x_2\,x_1^{x_2 - 1}")
 def _(ct, x1, x2):
-    if isinstance(x2, (int, float)):
+    if isinstance(x2, (int, float, complex)):
         return ct * (x2 * x1 ** (x2 - 1)) if x2 != 0 else zeros_like(ct)
     # At x2 = 0 the formula is 0 · x1⁻¹: not a number at x1 = 0.
     power = where(x2 == 0, 1.0, x2 - 1)

@@ -15,7 +15,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,13 @@ from gradnerve.backends import array_library, is_complex
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import conj
 from gradnerve.ops.pad import pad
-from gradnerve.ops.shape import along, as_tensor_or_array, concat, roll
+from gradnerve.ops.shape import along, as_tensor_or_array, axes_of, axis_index, concat, roll
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift",
+    "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
+]  # fmt: skip
 
 # The scale that a norm puts on a transform is the one that another norm puts on the inverse.
 OPPOSITE = {"backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -230,11 +235,7 @@ def _checked(
         axes, s = (axes,), None if s is None else (s,)
     if axes is None:
         axes = range(ndim) if s is None else range(-len(s), 0)
-    axes = [int(a) for a in axes]
-    _check_axes(name, x, axes)
-    axes = [a % ndim for a in axes]
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"{name}: axes {tuple(axes)} name an axis twice; transform it twice")
+    axes = axes_of(tuple(axes), x.shape, name)
     if not axes:
         raise ValueError(f"{name}: there is no axis to transform along: x has shape {x.shape}")
     lengths = [x.shape[a] for a in axes]
@@ -251,15 +252,7 @@ def _checked(
             f"{name}: a transform of {short[0]} points; give {'n' if one else 's'}, 1 or more "
             f"(x has shape {tuple(x.shape)})"
         )
-    return x, tuple(axes), tuple(lengths)
-
-
-def _check_axes(name: str, x: Any, axes: Sequence[int]) -> None:
-    ndim = len(x.shape)
-    if outside := [a for a in axes if not -ndim <= a < ndim]:
-        raise np.exceptions.AxisError(
-            f"{name}: axis {outside[0]} is out of bounds: x has shape {tuple(x.shape)}"
-        )
+    return x, axes, tuple(lengths)
 
 
 def _norm(name: str, norm: str | None) -> str:
@@ -327,11 +320,10 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
 
 def _shifted(name: str, x: Any, axes: Any, shift: Any) -> Any:
     x = as_tensor_or_array(x)
-    ndim = len(x.shape)
     if axes is None:
-        axes = tuple(range(ndim))
-    axes = (axes,) if hasattr(axes, "__index__") else tuple(axes)
-    _check_axes(name, x, axes)
+        axes = range(len(x.shape))
+    axes = axes if isinstance(axes, Iterable) else (axes,)
+    axes = tuple(axis_index(a, x, name) for a in axes)  # one may come twice, as for NumPy
     if not axes:
         return roll(x, 0)
     return roll(x, tuple(shift(x.shape[a]) for a in axes), axes)

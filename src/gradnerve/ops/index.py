@@ -7,17 +7,32 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, kernels
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    constant,
+    device,
+    foreign,
+    is_concrete,
+    kernels,
+    kind_of,
+    size,
+)
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import where
 from gradnerve.ops.shape import along, as_tensor_or_array, axis_index, plain
+
+__all__ = [
+    "gather", "index_add", "put_along_axis", "scatter", "scatter_add", "take",
+    "take_along_axis",
+]  # fmt: skip
 
 
 @operator
 def getitem(x, key):
     """x[key]: integers, slices, `...`, None, boolean masks and arrays of integers."""
     try:
-        return x[key]
+        return kernels(x).getitem(x, key) if type(x) in foreign else x[key]
     except IndexError:
         raise IndexError(_complaint(key, x.shape)) from None
 
@@ -35,13 +50,16 @@ def scatter_add(x, key, shape):
 
 @scatter_add.rule("x", r"\bar x = \bar y_{key}")
 def _(ct, key):
-    return ct[key]
+    return getitem(ct, key)
 
 
 @operator
 def setitem(x, key, value):
     """x with `value` at x[key]: a new array. Where a place is named twice, the last value stays."""
-    return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    try:
+        return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
+    except IndexError:
+        raise IndexError(_complaint(key, x.shape)) from None
 
 
 @setitem.rule("x", r"\bar x = \bar y,\;\text{and}\;\bar x_{key} = 0")
@@ -51,7 +69,8 @@ def _(ct, key):
 
 @setitem.rule("value", r"\overline{value} = \bar y_{key}\;\text{where no later value was written}")
 def _(ct, key):
-    return where(last_written(ct, key), ct[key], 0.0) if may_repeat(key) else ct[key]
+    share = getitem(ct, key)
+    return where(last_written(ct, key), share, 0.0) if may_repeat(key) else share
 
 
 def may_repeat(key: Any) -> bool:
@@ -70,11 +89,13 @@ def _complaint(key: Any, shape: tuple[int, ...]) -> str:
     """What is wrong with a key that does not fit an array of `shape`."""
     parts = list(key) if isinstance(key, tuple) else [key]
     plain = (type(None), slice, type(...))
-    arrays: list[Any] = [p if isinstance(p, plain) else as_array(p) for p in parts]
+    arrays: list[Any] = [p if isinstance(p, plain) else _numbers(p) for p in parts]
     kinds = ["" if isinstance(a, plain) else a.dtype.kind for a in arrays]
     for part, array, kind in zip(parts, arrays, kinds, strict=True):
         if kind and kind not in "biu" and array.size:
             return errors.bad_index(part)
+    if sum(part is ... for part in parts) > 1:
+        return "an index has `...` once at most: it stands for all axes that are not named"
     # How many axes each part names.
     pairs = list(zip(arrays, kinds, strict=True))
     counts = [a.ndim if k == "b" else 0 if a is None or a is ... else 1 for a, k in pairs]
@@ -99,20 +120,27 @@ def _complaint(key: Any, shape: tuple[int, ...]) -> str:
     return f"index arrays of shapes {' and '.join(shapes)} do not broadcast together"
 
 
+def _numbers(part: Any) -> np.ndarray:
+    part = as_array(part)
+    return kernels(part).to_numpy(part)
+
+
 # --- Compositions ---------------------------------------------------------------------------------
 
 
-def index_of(indices: Any) -> Any:
-    """Indices as a plain array: they have no gradient."""
+def index_of(indices: Any, x: Any) -> Any:
+    """Indices as a plain array in the library of x: they have no gradient."""
     array = plain(indices)
-    return array.astype(np.intp) if array.size == 0 and array.dtype.kind == "f" else array
+    if size(array) == 0 and kind_of(array) == "f":
+        array = np.zeros(array.shape, dtype=np.intp)
+    return constant(array, x) if isinstance(array, np.ndarray) else array
 
 
 def check_range(name: str, index: Any, axis: int, n: int) -> None:
-    """Raises IndexError for what is no integer, or out of range."""
-    if index.dtype.kind not in "iu":
+    """Raises IndexError for what is no integer, or out of range (if the numbers are known)."""
+    if kind_of(index) not in ("i", "u"):
         raise IndexError(f"{name}: {errors.bad_index(index)}")
-    if index.size:
+    if size(index) and is_concrete(index):
         low, high = int(index.min()), int(index.max())
         if low < -n or high >= n:
             raise IndexError(f"{name}: {errors.out_of_range(low if low < -n else high, axis, n)}")
@@ -123,12 +151,12 @@ def places_along(name: str, x: Any, axis: int, index: Any, whole: bool) -> Any:
 
     `whole`: the other axes broadcast, as NumPy's; otherwise the first ones are taken, as PyTorch's.
     """
-    index = index_of(index)
+    index = index_of(index, x)
     shape, axis = x.shape, axis_index(axis, x, name)
     others = [(n, m) for i, (n, m) in enumerate(zip(shape, index.shape, strict=False)) if i != axis]
     fits = [m in (n, 1) or n == 1 if whole else m <= n for n, m in others]
     if index.ndim != len(shape) or not all(fits):
-        wanted = "be equal, or 1," if whole else "be no longer than those of x"
+        wanted = "be equal, or 1" if whole else "be no longer than those of x"
         raise IndexError(
             f"{name}: indices of shape {index.shape} do not fit x of shape {shape}: they have as "
             f"many axes, and all but axis {axis} have to {wanted}"
@@ -139,7 +167,8 @@ def places_along(name: str, x: Any, axis: int, index: Any, whole: bool) -> Any:
     key: list[Any] = []
     for i, length in enumerate(lengths):
         ones = (1,) * i, (1,) * (len(shape) - 1 - i)
-        key.append(library.reshape(library.arange(length), (*ones[0], length, *ones[1])))
+        places = library.arange(length, device=device(index))
+        key.append(library.reshape(places, (*ones[0], length, *ones[1])))
     key[axis] = index
     return tuple(key)
 
@@ -158,7 +187,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = (x if len(x.shape) == 1 else x.reshape((-1,))), 0
     axis = axis_index(axis, x, "take")
-    index = index_of(indices)
+    index = index_of(indices, x)
     check_range("take", index, axis, x.shape[axis])
     return getitem(x, along(axis, index))
 
@@ -189,7 +218,7 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int = -1) -> Any:
     Tensor([9., 1., 2.], dtype=float64)
     """
     x = as_tensor_or_array(x)
-    values = as_array(values) if isinstance(values, (list, tuple)) else values
+    values = as_array(values, x) if isinstance(values, (list, tuple)) else values
     return setitem(x, places_along("put_along_axis", x, axis, indices, True), values)
 
 
@@ -222,9 +251,9 @@ def scatter(x: Any, axis: int, index: Any, src: Any, reduce: str | None = None) 
     if reduce not in (None, "add"):
         raise ValueError(f"scatter: reduce is None or 'add', not {reduce!r}")
     x = as_tensor_or_array(x)
-    index = index_of(index)
+    index = index_of(index, x)
     key = places_along("scatter", x, axis, index, False)
-    src = as_array(src) if isinstance(src, (list, tuple)) else src
+    src = as_array(src, x) if isinstance(src, (list, tuple)) else src
     if getattr(src, "shape", ()):
         longer = [n > m for n, m in zip(index.shape, src.shape, strict=False)]
         if len(src.shape) != index.ndim or any(longer):
@@ -236,7 +265,8 @@ def scatter(x: Any, axis: int, index: Any, src: Any, reduce: str | None = None) 
     if reduce is None:
         return setitem(x, key, src)
     shape = index.shape
-    src = src if getattr(src, "shape", ()) == shape else src * np.ones(shape, dtype=x.dtype)
+    if getattr(src, "shape", ()) != shape:
+        src = src * array_library(x).ones(shape, dtype=x.dtype, device=device(x))
     return x + scatter_add(src, key, x.shape)
 
 
@@ -251,9 +281,9 @@ def index_add(x: Any, axis: int, index: Any, source: Any, alpha: float = 1) -> A
     Tensor([ 1., 32.], dtype=float64)
     """
     x = as_tensor_or_array(x)
-    source = as_tensor_or_array(source)
+    source = as_tensor_or_array(source, x)
     axis = axis_index(axis, x, "index_add")
-    index = index_of(index)
+    index = index_of(index, x)
     expected = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     if index.ndim != 1 or source.shape != expected:
         raise ValueError(

@@ -20,13 +20,25 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from gradnerve import errors
-from gradnerve.backends import array_library, is_complex, kernels
+from gradnerve.backends import (
+    array_library,
+    constant,
+    device,
+    foreign,
+    is_complex,
+    is_concrete,
+    is_floating,
+    kernels,
+)
 from gradnerve.graph import operator
 from gradnerve.ops.diagonal import diagonal, put_diagonal
 from gradnerve.ops.elementwise import abs, conj, imag, real, sign, where, zeros_like
-from gradnerve.ops.reduce import axes_of, max, min, prod, sum, unreduced
+from gradnerve.ops.reduce import any as any_of
+from gradnerve.ops.reduce import max, min, prod, sum, unreduced
 from gradnerve.ops.shape import (
+    arrays_of,
     as_tensor_or_array,
+    axes_of,
     concat,
     expand_dims,
     matrix_transpose,
@@ -35,6 +47,13 @@ from gradnerve.ops.shape import (
     reshape,
     roll,
 )
+
+__all__ = [
+    "cholesky", "cond", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
+    "inner", "inv", "kron", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
+    "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
+    "tensordot", "tensorinv", "tensorsolve", "trace", "vdot", "vecdot", "vector_norm",
+]  # fmt: skip
 
 # --- What several functions need ------------------------------------------------------------------
 
@@ -56,17 +75,17 @@ def part(x: Any, rows: int | None = None, columns: int | None = None) -> Any:
 
 def upper_triangle(x: Any) -> Any:
     """X with zeros below its diagonal."""
-    return where(np.tri(x.shape[-2], x.shape[-1], -1, dtype=bool), 0.0, x)
+    return where(constant(np.tri(x.shape[-2], x.shape[-1], -1, dtype=bool), x), 0.0, x)
 
 
 def lower_triangle(x: Any, k: int = 0) -> Any:
     """X with zeros above its k-th diagonal."""
-    return where(np.tri(x.shape[-2], x.shape[-1], k, dtype=bool), x, 0.0)
+    return where(constant(np.tri(x.shape[-2], x.shape[-1], k, dtype=bool), x), x, 0.0)
 
 
 def off_diagonal(x: Any) -> Any:
     """X with zeros on its diagonal."""
-    return where(np.eye(x.shape[-1], dtype=bool), 0.0, x)
+    return where(constant(np.eye(x.shape[-1], dtype=bool), x), 0.0, x)
 
 
 def divided(x: Any, by: Any) -> Any:
@@ -76,7 +95,7 @@ def divided(x: Any, by: Any) -> Any:
 
 def inexact(x: Any) -> Any:
     """Whole numbers as numbers of floating point; others as they are."""
-    return x * 1.0 if getattr(x.dtype, "kind", "f") in "biu" else x
+    return x if is_floating(x) else x * 1.0
 
 
 def check_matrix(x: Any, caller: str = "") -> None:
@@ -97,18 +116,28 @@ def explaining(complaint: str, function: Callable[..., Any], x: Any, *others: An
     """function(x, ...); where it fails, say what `complaint` says, and of which matrix."""
     try:
         return function(x, *others)
-    except LinAlgError:
-        if not np.isfinite(x).all():
+    except (LinAlgError, RuntimeError) as error:  # PyTorch's is a RuntimeError
+        if not bool(array_library(x).all(array_library(x).isfinite(x))):
             raise LinAlgError(errors.NOT_FINITE) from None
+        if type(error) is RuntimeError:
+            raise
         for index in np.ndindex(x.shape[:-2]):
+            identity = constant(np.eye(x.shape[-1]), x)
             try:
-                function(x[index], *(np.eye(x.shape[-1]) for _ in others))
-            except LinAlgError:
+                function(x[index], *(identity for _ in others))
+            except (LinAlgError, RuntimeError):
                 raise LinAlgError(errors.failed_matrix(complaint, index)) from None
-        raise
+        raise LinAlgError(complaint) from None
 
 
 # --- Products -------------------------------------------------------------------------------------
+
+
+def product(x1: Any, x2: Any) -> Any:
+    """x1 @ x2, of different dtypes too, which PyTorch does not take."""
+    if type(x1) in foreign and x1.dtype != x2.dtype:
+        return array_library(x1).matmul(x1, x2)
+    return x1 @ x2
 
 
 @operator
@@ -118,7 +147,7 @@ def matmul(x1, x2):
     The leading axes broadcast. A first factor (K,) is a row, a second factor (K,) a column, and
     their axis is dropped from the result.
     """
-    return x1 @ x2
+    return product(x1, x2)
 
 
 @matmul.rule("x1", r"\bar X_1 = \bar Y\,X_2^{\mathsf T}")
@@ -126,8 +155,8 @@ def _(ct, x1, x2):
     if len(x2.shape) == 1:
         return expand_dims(ct, -1) * x2
     if len(x1.shape) == 1:
-        return (expand_dims(ct, -2) @ matrix_transpose(x2))[..., 0, :]
-    return ct @ matrix_transpose(x2)
+        return product(expand_dims(ct, -2), matrix_transpose(x2))[..., 0, :]
+    return product(ct, matrix_transpose(x2))
 
 
 @matmul.rule("x2", r"\bar X_2 = X_1^{\mathsf T}\,\bar Y")
@@ -138,7 +167,7 @@ def _(ct, x1, x2):
         return expand_dims(ct, -1) * x1
     if len(x1.shape) == 1:
         return expand_dims(x1, -1) * expand_dims(ct, -2)
-    return matrix_transpose(x1) @ ct
+    return product(matrix_transpose(x1), ct)
 
 
 @operator
@@ -169,14 +198,18 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     >>> gn.tensordot(gn.ones_like(gn.Tensor([[1.0, 2.0]])), gn.Tensor([[3.0, 4.0]]), axes=2)
     Tensor(7., dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     n1, n2 = len(x1.shape), len(x2.shape)
     if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= np.minimum(n1, n2):
             raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
         summed1, summed2 = tuple(range(n1 - axes, n1)), tuple(range(axes))
     else:
-        summed1, summed2 = axes_of(axes[0], n1), axes_of(axes[1], n2)
+        if len(axes) != 2:
+            raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
+        summed1, summed2 = (
+            axes_of(part, x.shape, "tensordot") for part, x in zip(axes, (x1, x2), strict=True)
+        )
     lengths = [x1.shape[a] for a in summed1]
     if lengths != [x2.shape[a] for a in summed2]:
         raise ValueError(errors.tensordot_axes(axes, x1.shape, x2.shape))
@@ -197,7 +230,7 @@ def dot(x1: Any, x2: Any) -> Any:
     >>> gn.dot(gn.Tensor([1.0, 2.0]), [3.0, 4.0])
     Tensor(11., dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     if not x1.shape or not x2.shape:
         return x1 * x2
     if len(x2.shape) == 1 or len(x1.shape) == len(x2.shape) == 2:
@@ -213,9 +246,11 @@ def inner(x1: Any, x2: Any) -> Any:
     >>> gn.inner(gn.Tensor([[1.0, 2.0], [3.0, 4.0]]), [1.0, 1.0])
     Tensor([3., 7.], dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     if not x1.shape or not x2.shape:
         return x1 * x2
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ValueError(f"inner: {errors.vecdot_shapes(x1.shape, x2.shape, -1)}")
     return tensordot(x1, x2, ((-1,), (-1,)))
 
 
@@ -226,7 +261,8 @@ def vdot(x1: Any, x2: Any) -> Any:
     >>> gn.vdot(gn.Tensor([1j]), [2.0 + 1j])
     Tensor(1.-2.j, dtype=complex128)
     """
-    return vecdot(reshape(as_tensor_or_array(x1), (-1,)), reshape(as_tensor_or_array(x2), (-1,)))
+    x1, x2 = arrays_of(x1, x2)
+    return vecdot(reshape(x1, (-1,)), reshape(x2, (-1,)))
 
 
 def outer(x1: Any, x2: Any) -> Any:
@@ -239,7 +275,7 @@ def outer(x1: Any, x2: Any) -> Any:
     Tensor([[3., 4.],
             [6., 8.]], dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     if len(x1.shape) != 1 or len(x2.shape) != 1:
         raise ValueError(errors.outer_shapes(x1.shape, x2.shape))
     return expand_dims(x1, -1) * x2
@@ -254,7 +290,7 @@ def cross(x1: Any, x2: Any, axis: int = -1) -> Any:
     >>> gn.linalg.cross(gn.Tensor([1.0, 0.0, 0.0]), [0.0, 1.0, 0.0])
     Tensor([0., 0., 1.], dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     if not (len(x1.shape) and len(x2.shape) and x1.shape[axis] == x2.shape[axis] == 3):
         raise ValueError(errors.cross_shapes(x1.shape, x2.shape, axis))
     # y_i = a_{i+1} b_{i+2} - a_{i+2} b_{i+1}, and i + 2 is i - 1 on a ring of three.
@@ -269,7 +305,7 @@ def kron(x1: Any, x2: Any) -> Any:
     >>> gn.kron(gn.Tensor([1.0, 10.0]), [1.0, 2.0])
     Tensor([ 1.,  2., 10., 20.], dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     n = len(x1.shape) if len(x1.shape) > len(x2.shape) else len(x2.shape)
     shape1 = (1,) * (n - len(x1.shape)) + tuple(x1.shape)
     shape2 = (1,) * (n - len(x2.shape)) + tuple(x2.shape)
@@ -290,7 +326,7 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     >>> gn.linalg.multi_dot([[1.0, 2.0], gn.Tensor([[1.0, 0.0], [0.0, 2.0]]), [1.0, 1.0]])
     Tensor(5., dtype=float64)
     """
-    factors = [as_tensor_or_array(x) for x in arrays]
+    factors = arrays_of(*arrays)
     n = len(factors)
     if n < 2:
         raise ValueError(errors.MULTI_DOT)
@@ -333,7 +369,9 @@ def matrix_power(x: Any, n: int) -> Any:
     if n < 0:
         x, n = inv(x), -n
     if n == 0:  # constant, but a part of the graph: with gradient 0
-        return where(np.array(False), x, np.eye(x.shape[-1]).astype(x.dtype))
+        library = array_library(x)
+        one = library.eye(x.shape[-1], dtype=x.dtype, device=device(x))
+        return where(constant(np.array(False), x), x, one)
     power = None
     while True:
         if n % 2:
@@ -468,7 +506,7 @@ def lstsq(x1: Any, x2: Any, rtol: Any = None) -> LstsqResult:
     >>> gn.linalg.lstsq(points, [1.0, 3.0, 5.0]).solution.data.round(6).tolist()
     [2.0, 1.0]
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     check_matrix(x1, "lstsq: ")
     one = len(x2.shape) == 1
     if x2.shape[-1 if one else -2] != x1.shape[-2]:
@@ -478,7 +516,8 @@ def lstsq(x1: Any, x2: Any, rtol: Any = None) -> LstsqResult:
     residuals = sum(abs(columns - x1 @ solution) ** 2, -2)
     rank = matrix_rank(x1, rtol)
     rows, unknowns = x1.shape[-2:]
-    if rows <= unknowns or bool((rank < unknowns).any()):
+    deficient = plain(rank < unknowns)
+    if rows <= unknowns or (is_concrete(deficient) and bool(any_of(deficient))):
         residuals = residuals[..., :0]
     return LstsqResult(solution[..., 0] if one else solution, residuals, rank, svdvals(x1))
 
@@ -490,9 +529,9 @@ def tensorsolve(x1: Any, x2: Any, axes: Any = None) -> Any:
     >>> gn.linalg.tensorsolve(gn.Tensor([[2.0, 0.0], [0.0, 4.0]]), [2.0, 2.0])
     Tensor([1. , 0.5], dtype=float64)
     """
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
+    x1, x2 = arrays_of(x1, x2)
     if axes is not None:
-        last = axes_of(axes, len(x1.shape))
+        last = axes_of(axes, x1.shape, "tensorsolve")
         x1 = permute_dims(x1, tuple(a for a in range(len(x1.shape)) if a not in last) + last)
     shape = x1.shape[len(x2.shape) :]
     size = math.prod(shape)
@@ -558,11 +597,11 @@ def _(ct, x):
     u, s, vh = svd(x, False)
     phase = expand_dims(det(u) * det(vh), (-2, -1))
     g = phase * (adjoint(u) @ ct @ adjoint(vh))
-    same = np.eye(s.shape[-1], dtype=bool)
+    same = constant(np.eye(s.shape[-1], dtype=bool), s)
     left_out = same[:, None, :] | same[None, :, :]  # k is i or j
     others = prod(where(left_out, 1.0, expand_dims(s, (-3, -2))), -1)
     others = off_diagonal(others)
-    on_diagonal = (others @ expand_dims(matrix_diagonal(g), -1))[..., 0]
+    on_diagonal = product(others, expand_dims(matrix_diagonal(g), -1))[..., 0]
     e = from_diagonal(on_diagonal) - matrix_transpose(others * g)
     return conj(u) @ e @ conj(vh)
 
@@ -792,7 +831,7 @@ def _(ct, y, x):
     inner = inner + adjoint(inner) - from_diagonal(real(matrix_diagonal(inner)))
     try:
         share = adjoint(solve(r, adjoint(ct_q + q @ inner)))
-    except LinAlgError:
+    except (LinAlgError, RuntimeError):
         raise LinAlgError(errors.rank_deficient("qr", x.shape)) from None
     return conj(share if rest is None else concat([share, rest], -1))
 
@@ -815,7 +854,7 @@ def qr(x: Any, mode: str = "reduced") -> QRResult:
 
 def without_gradient(name: str, ct: Any, instead: str) -> None:
     """Raise ValueError if something depends on vectors that are not determined."""
-    if bool((ct != 0).any()):
+    if is_concrete(data := plain(ct)) and bool(any_of(data != 0)):
         raise ValueError(errors.not_determined(name, instead))
 
 
@@ -951,6 +990,8 @@ def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) 
      [0.  0. ]]
     """
     x = inexact(as_tensor_or_array(x))
+    if isinstance(ord, str):
+        raise ValueError(errors.vector_norm_ord(ord))
     if ord == math.inf:
         return max(abs(x), axis, keepdims)
     if ord == -math.inf:
@@ -1003,10 +1044,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         if len(x.shape) not in (1, 2):
             raise ValueError(errors.norm_axis(x.shape))
         axis = tuple(range(len(x.shape)))
-    axes = axes_of(axis, len(x.shape))
+    axes = axes_of(axis, x.shape, "norm")
     if len(axes) == 1:
         return vector_norm(x, axes[0], keepdims, 2 if ord is None else ord)
-    if len(axes) != 2 or axes[0] == axes[1]:
+    if len(axes) != 2:
         raise ValueError(errors.norm_axis(x.shape))
     moved = permute_dims(x, tuple(a for a in range(len(x.shape)) if a not in axes) + axes)
     return unreduced(matrix_norm(moved, ord="fro" if ord is None else ord), x, axes, not keepdims)

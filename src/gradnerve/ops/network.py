@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, device
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import exp, sqrt
+from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
 from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
+
+__all__ = [
+    "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
+]  # fmt: skip
 
 
 @operator
@@ -41,7 +46,7 @@ def _(ct):
 def softmax(x, axis=-1):
     """eˣ / Σ eˣ along the axis, without overflow."""
     library = array_library(x)
-    if x.size == 0:
+    if 0 in x.shape:
         return library.exp(x)
     y = library.exp(x - library.max(x, axis=axis, keepdims=True))
     y /= library.sum(y, axis=axis, keepdims=True)
@@ -57,7 +62,7 @@ def _(ct, y, axis):
 def log_softmax(x, axis=-1):
     """x - log Σ eˣ along the axis, without overflow."""
     library = array_library(x)
-    if x.size == 0:
+    if 0 in x.shape:
         return library.exp(x)
     y = x - library.max(x, axis=axis, keepdims=True)
     return y - library.log(library.sum(library.exp(y), axis=axis, keepdims=True))
@@ -74,13 +79,14 @@ def softmax_cross_entropy(logits, target):
     library = array_library(logits)
     y = log_softmax(logits)
     rows = library.reshape(y, (-1, y.shape[-1]))
-    picked = rows[library.arange(rows.shape[0]), library.reshape(target, (-1,))]
+    first = library.arange(rows.shape[0], device=device(rows))
+    picked = getitem(rows, (first, library.reshape(target, (-1,))))
     return library.reshape(-picked, target.shape)
 
 
 @softmax_cross_entropy.rule("logits", r"\bar x = \bar y\,(\operatorname{softmax} x - 1_{target})")
 def _(ct, logits, target):
-    classes = array_library(target).arange(logits.shape[-1])
+    classes = array_library(target).arange(logits.shape[-1], device=device(target))
     hit = astype(expand_dims(target, -1) == classes, logits.dtype)
     return expand_dims(ct, -1) * (softmax(logits) - hit)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.backends import array_library, is_floating, kernels
+from gradnerve.backends import constant, is_floating, kernels
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import where
+from gradnerve.ops.elementwise import isnan, where
+from gradnerve.ops.index import getitem, take_along_axis
 from gradnerve.ops.reduce import max, mean, min
 from gradnerve.ops.shape import (
     along,
@@ -19,9 +20,12 @@ from gradnerve.ops.shape import (
     broadcast_to,
     concat,
     holds_tensor,
-    reshape,
+    plain,
 )
+from gradnerve.ops.sort import argsort
 from gradnerve.tensor import Tensor
+
+__all__ = ["pad"]
 
 Margins = tuple[tuple[int, int], ...]
 
@@ -196,7 +200,7 @@ def _margin(
         end = _for_side(given["end_values"], axis, side, ndim)
         steps = np.arange(width) if side == 0 else np.arange(width)[::-1]
         ramp = np.asarray(steps / (width or 1)).reshape((-1,) + (1,) * (ndim - axis - 1))
-        ramp = array_library(getattr(x, "_data", x)).asarray(ramp)
+        ramp = constant(ramp, x)
         return broadcast_to(end + (edge - end) * ramp, shape)
     if mode in ("maximum", "minimum", "mean", "median"):
         length = given["stat_length"]
@@ -212,13 +216,13 @@ def _margin(
     # Reflections that are turned over about the edge: each goes on from the last value, so it is
     # higher by (last - first) than the one before, and every second one is turned over.
     places = np.arange(-width, 0) if side == 0 else np.arange(n, n + width)
-    mirrored = x[along(axis, _places(places, n, mode))]
+    mirrored = getitem(x, along(axis, _places(places, n, mode)))
     column = (-1,) + (1,) * (ndim - axis - 1)
     turn = places // (n - 1 if mode == "reflect" else n) if n > 1 else 0 * places
     turned = turn % 2 == 1
     first, last = x[along(axis, slice(0, 1))], x[along(axis, slice(n - 1, n))]
-    higher = reshape(np.where(turned, turn - 1, turn), column) * (last - first)
-    return higher + where(reshape(turned, column), 2 * last - mirrored, mirrored)
+    higher = constant(np.where(turned, turn - 1, turn).reshape(column), x) * (last - first)
+    return higher + where(constant(turned.reshape(column), x), 2 * last - mirrored, mirrored)
 
 
 def _length(x: Any, axis: int, mode: str) -> int:
@@ -243,17 +247,12 @@ def _places(places: np.ndarray, n: int, mode: str) -> np.ndarray:
 
 def _median(x: Any, axis: int, keepdims: bool) -> Any:
     """The middle element along an axis, or the mean of the middle two; NaN where there is one."""
-    data = np.asarray(getattr(x, "_data", x))
-    n = data.shape[axis]
-    order = np.argsort(data, axis=axis, kind="stable")
-    middle = [order.take([i], axis) for i in sorted({(n - 1) // 2, n // 2})]
-    if np.isnan(data).any():  # they are sorted to the end
-        last = order.take([n - 1], axis)
-        nan = np.isnan(np.take_along_axis(data, last, axis))
-        middle = [np.where(nan, last, m) for m in middle]
-    elements = []
-    for places in middle:
-        key: list[Any] = list(np.indices(places.shape, sparse=True))
-        key[axis] = places
-        elements.append(x[tuple(key)])
+    n = x.shape[axis]
+    order = argsort(plain(x), axis)
+    last = order[along(axis, slice(n - 1, n))]
+    nan = isnan(take_along_axis(plain(x), last, axis))  # they are sorted to the end
+    elements = [
+        take_along_axis(x, where(nan, last, order[along(axis, slice(i, i + 1))]), axis)
+        for i in sorted({(n - 1) // 2, n // 2})
+    ]
     return elements[0] if len(elements) == 1 else (elements[0] + elements[1]) / 2

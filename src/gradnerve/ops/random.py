@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradnerve.backends import array_library, constant, device
+
+__all__ = ["manual_seed"]
+
 if TYPE_CHECKING:
     from numpy.random import Generator  # importing it takes a while; most programs never need it
 
@@ -66,7 +70,16 @@ def own_generator(state: Any = None) -> Iterator[Any]:
 
 def keep_mask(x: Any, p: float) -> Any:
     """For dropout: 0 with probability p, else 1 / (1 - p); an array of the shape and dtype of x."""
+    library = array_library(x)
     if p >= 1:
-        return np.zeros(x.shape, dtype=x.dtype)
-    kept = generator().random(x.shape, dtype=np.float32) >= p
-    return kept.astype(x.dtype) * x.dtype.type(1 / (1 - p))
+        return library.zeros(x.shape, dtype=x.dtype, device=device(x))
+    kept = drawn_like(x) >= p
+    return library.astype(kept, x.dtype) * (1 / (1 - p))
+
+
+def drawn_like(x: Any) -> Any:
+    """Numbers from 0 to below 1, float32, in the shape, the library and on the device of x.
+
+    NumPy's generator draws them, whatever the library: the same seed gives the same numbers.
+    """
+    return constant(generator().random(x.shape, dtype=np.float32), x)

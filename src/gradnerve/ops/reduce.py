@@ -19,33 +19,34 @@ from gradnerve.ops.elementwise import (
     zeros_like,
 )
 from gradnerve.ops.shape import (
+    arrays_of,
     as_tensor_or_array,
     astype,
+    axes_of,
     broadcast_to,
     concat,
     permute_dims,
     reshape,
 )
 
-
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes that `axis` means, counted from 0."""
-    if axis is None:
-        return tuple(range(ndim))
-    return tuple(a % ndim for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
+__all__ = [
+    "all", "any", "argmax", "argmin", "average", "count_nonzero", "logsumexp", "max", "mean",
+    "min", "nanmax", "nanmean", "nanmin", "nanstd", "nansum", "nanvar", "prod", "ptp", "std",
+    "sum", "var",
+]  # fmt: skip
 
 
 def unreduced(value: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's result with its axes back, of length 1, so that it broadcasts against x."""
     if keepdims or not x.shape:
         return value
-    reduced = axes_of(axis, len(x.shape))
+    reduced = axes_of(axis, x.shape)
     return reshape(value, tuple(1 if i in reduced else n for i, n in enumerate(x.shape)))
 
 
 def count(x: Any, axis: Any) -> int:
     """How many elements each result was reduced from."""
-    return math.prod(x.shape[a] for a in axes_of(axis, len(x.shape)))
+    return math.prod(x.shape[a] for a in axes_of(axis, x.shape))
 
 
 def of_floats(ct: Any) -> Any:
@@ -82,7 +83,7 @@ def _(ct, x, axis, keepdims):
 @operator
 def mean(x, axis=None, keepdims=False):
     """The mean of the elements; of none of them, NaN."""
-    if x.size == 0:
+    if 0 in x.shape:
         return array_library(x).sum(x, axis=axis, keepdims=keepdims) * math.nan
     return array_library(x).mean(x, axis=axis, keepdims=keepdims)
 
@@ -95,7 +96,7 @@ def _(ct, x, axis, keepdims):
 @operator
 def max(x, axis=None, keepdims=False):
     """The greatest element, or NaN where there is one. Those that tie share the gradient evenly."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).max(x, axis=axis, keepdims=keepdims)
 
@@ -103,7 +104,7 @@ def max(x, axis=None, keepdims=False):
 @operator
 def min(x, axis=None, keepdims=False):
     """The smallest element, or NaN where there is one. Those that tie share the gradient evenly."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).min(x, axis=axis, keepdims=keepdims)
 
@@ -129,7 +130,7 @@ def prod(x, axis=None, keepdims=False, dtype=None):
 def _(ct, x, axis, keepdims):
     ct = of_floats(ct)
     # y / x is the product of the other elements, except where x is 0; so multiply them instead.
-    reduced = axes_of(axis, len(x.shape))
+    reduced = axes_of(axis, x.shape)
     kept = tuple(i for i in range(len(x.shape)) if i not in reduced)
     order = kept + reduced
     moved = permute_dims(x, order)
@@ -187,7 +188,7 @@ def logsumexp(x, axis=None, keepdims=False):
     greatest = library.max(x, axis=axis, keepdims=True)
     shift = library.where(library.isfinite(greatest), greatest, 0.0)
     y = library.log(library.sum(library.exp(x - shift), axis=axis, keepdims=True)) + shift
-    return y if keepdims else library.squeeze(y, axis=axes_of(axis, len(x.shape)))
+    return y if keepdims else library.squeeze(y, axis=axes_of(axis, x.shape))
 
 
 @logsumexp.rule("x", r"\bar x_i = \bar y\,e^{x_i - y}")
@@ -217,17 +218,17 @@ def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     """
     if weights is None:
         return mean(x, axis, keepdims)
-    x = as_tensor_or_array(x)
+    x, weights = arrays_of(x, weights)
     weights = along_axes(weights, x, axis)
     return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
 
 
 def along_axes(weights: Any, x: Any, axis: Any) -> Any:
     """Weights of the elements of x, or of its places along the axes, so that they broadcast."""
-    weights = as_tensor_or_array(weights)
+    weights = as_tensor_or_array(weights, x)
     if weights.shape == x.shape:
         return weights
-    axes = axes_of(axis, len(x.shape))
+    axes = axes_of(axis, x.shape, "average")
     if axis is None or weights.shape != tuple(x.shape[a] for a in axes):
         raise ValueError(
             f"average: weights of shape {weights.shape} do not fit x of shape {x.shape} along "
@@ -349,7 +350,7 @@ def _counted(missing: Any, numbers: Any, axis: Any, keepdims: bool) -> Any:
 @operator
 def argmax(x, axis=None, keepdims=False):
     """The position of the greatest element (or of a NaN), the first of them at a tie."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).argmax(x, axis=axis, keepdims=keepdims)
 
@@ -357,7 +358,7 @@ def argmax(x, axis=None, keepdims=False):
 @operator
 def argmin(x, axis=None, keepdims=False):
     """The position of the smallest element (or of a NaN), the first of them at a tie."""
-    if x.size == 0:
+    if 0 in x.shape:
         check_not_empty(x, axis)
     return array_library(x).argmin(x, axis=axis, keepdims=keepdims)
 

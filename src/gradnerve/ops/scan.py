@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from gradnerve.backends import kernels
+from gradnerve.backends import kernels, kind_of
 from gradnerve.graph import operator
 from gradnerve.ops.elementwise import exp, not_equal, ones_like, where, zeros_like
 from gradnerve.ops.index import take_along_axis
@@ -19,6 +19,11 @@ from gradnerve.ops.shape import (
     flip,
     reshape,
 )
+
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_argmax", "cumulative_argmin",
+    "cumulative_prod", "cumulative_sum", "diff", "logcumsumexp", "trapezoid",
+]  # fmt: skip
 
 
 def part(x: Any, axis: int, start: int | None, stop: int | None) -> Any:
@@ -215,7 +220,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     ends = []
     for end in (prepend, append):
         if end is not None:
-            end = as_tensor_or_array(end)
+            end = as_tensor_or_array(end, x)
             shape = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
             ends.append(end if end.shape else broadcast_to(end, shape))
         else:
@@ -225,7 +230,7 @@ def diff(x: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
         x = concat(joined, axis)
     for _ in range(n):
         later, earlier = part(x, axis, 1, None), part(x, axis, 0, -1)
-        x = not_equal(later, earlier) if x.dtype == bool else later - earlier
+        x = not_equal(later, earlier) if kind_of(x) == "b" else later - earlier
     return x
 
 
@@ -243,7 +248,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     axis = axis_index(axis, y, "trapezoid")
     width = dx
     if x is not None:
-        x = as_tensor_or_array(x)
+        x = as_tensor_or_array(x, y)
         width = diff(x, axis=axis if len(x.shape) == len(y.shape) else -1)
         if len(x.shape) == 1:
             width = reshape(width, (width.shape[0],) + (1,) * (len(y.shape) - 1 - axis))

@@ -16,10 +16,28 @@ import numpy as np
 from numpy.exceptions import AxisError
 
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, kernels
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    is_complex,
+    is_floating,
+    kernels,
+    kind_of,
+    size,
+)
 from gradnerve.graph import Cut, operator
+from gradnerve.operators import operators
 from gradnerve.ops.elementwise import where, zeros_like
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "append", "array_split", "astype", "atleast_1d", "atleast_2d", "atleast_3d", "block",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "chunk", "column_stack", "concat",
+    "copy", "delete", "dsplit", "dstack", "expand_dims", "flatten", "flip", "fliplr", "flipud",
+    "hsplit", "hstack", "insert", "matrix_transpose", "meshgrid", "moveaxis", "permute_dims",
+    "ravel", "repeat", "reshape", "roll", "rot90", "select", "split", "squeeze", "stack",
+    "swapaxes", "tile", "tril", "triu", "unstack", "vsplit", "vstack",
+]  # fmt: skip
 
 
 @operator
@@ -47,7 +65,12 @@ def _(ct, x):
 @operator
 def permute_dims(x, axes):
     """The axes in another order: axis i of the result is axis axes[i] of x."""
-    return array_library(x).permute_dims(x, axes)
+    try:
+        return array_library(x).permute_dims(x, axes)
+    except ValueError as error:
+        if isinstance(error, AxisError):
+            raise
+        raise ValueError(errors.no_order_of_axes(axes, x.shape)) from None
 
 
 @permute_dims.rule("x", r"\bar x = \bar y\;\text{with its axes put back}")
@@ -70,7 +93,11 @@ def _(ct):
 @operator
 def squeeze(x, axis):
     """Without the given axes, which have length 1."""
-    return array_library(x).squeeze(x, axis=axis)
+    try:
+        return array_library(x).squeeze(x, axis=axis)
+    except ValueError:
+        longer = [a for a in axes_of(axis, x.shape) if x.shape[a] != 1]
+        raise ValueError(errors.squeezed(longer[0], x.shape)) from None
 
 
 @squeeze.rule("x", r"\bar x = \operatorname{reshape} \bar y")
@@ -128,7 +155,7 @@ def _(ct, axis, arrays, needs):
 
 
 def _size(x: Any) -> int:
-    return x.size
+    return size(x)
 
 
 def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
@@ -138,9 +165,16 @@ def concat(arrays: Sequence[Any], axis: int | None = 0) -> Any:
     >>> gn.concat([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0])])
     Tensor([1., 2., 3.], dtype=float64)
     """
-    if len(arrays) == 0:
-        raise ValueError("concat: there is nothing to join; give it one array or more")
+    check_arrays("concat", arrays, axis)
     return _concat(axis, *arrays)
+
+
+def check_arrays(name: str, arrays: Any, axis: Any) -> None:
+    """A function that joins takes a list of arrays, with one in it at least."""
+    if not hasattr(arrays, "__len__") or getattr(axis, "shape", None):
+        raise TypeError(errors.not_a_list_of_arrays(name, arrays))
+    if len(arrays) == 0:
+        raise ValueError(f"{name}: there is nothing to join; give it one array or more")
 
 
 @operator
@@ -169,12 +203,18 @@ def _(ct, shift, axis):
 @operator
 def _astype(x, dtype, copy=True):
     """The same values in another dtype (`copy=False`: the same array, where it has it already)."""
-    library = array_library(x)
+    if loss := imaginary_loss(x, dtype):
+        raise TypeError(f"{loss}: write gn.real")
+    return array_library(x).astype(x, dtype, copy=copy)
+
+
+def imaginary_loss(x: Any, dtype: Any) -> str:
+    """What is lost if complex x is made real, in words. (A boolean is whether x is 0 or not.)"""
     if is_complex(x):
-        target = library.empty(0, dtype=dtype)
-        if target.dtype != bool and not is_complex(target):
-            raise TypeError(f"{x.dtype} to {target.dtype} drops the imaginary part: write gn.real")
-    return library.astype(x, dtype, copy=copy)
+        target = array_library(x).empty(0, dtype=dtype)
+        if kind_of(target) not in ("b", "c"):
+            return f"{x.dtype} to {target.dtype} drops the imaginary part"
+    return ""
 
 
 @_astype.rule("x", r"\bar x = \bar y\;\text{(0 through whole numbers, which are steps)}")
@@ -367,6 +407,8 @@ def chunk(x: Any, chunks: int, axis: int = 0) -> Any:
     """An axis cut into `chunks` parts of one length, the last shorter, as PyTorch; maybe fewer."""
     x = as_tensor_or_array(x)
     axis = axis_index(axis, x, "chunk")
+    if _whole(chunks) is None:
+        raise TypeError(errors.not_whole("chunk", "chunks", chunks))
     if chunks < 1:
         raise ValueError(f"chunk: there must be a chunk at least, got chunks={chunks}")
     length = max(1, -(-x.shape[axis] // chunks))
@@ -388,13 +430,23 @@ def unstack(x: Any, axis: int = 0) -> tuple[Any, ...]:
 # --- Helpers --------------------------------------------------------------------------------------
 
 
-def as_tensor_or_array(x: Any) -> Any:
-    """Tensors and arrays as they are; numbers and lists as an array, lists of Tensors stacked."""
+def as_tensor_or_array(x: Any, like: Any = None) -> Any:
+    """Tensors and arrays as they are; numbers and lists as an array, lists of Tensors stacked.
+
+    That array is of the library of `like`.
+    """
     if isinstance(x, Tensor) or array_library(x) is not np:
         return x
     if holds_tensor(x):
-        return stack([as_tensor_or_array(part) for part in x])
-    return as_array(x)
+        like = first_tensor(x)
+        return stack([as_tensor_or_array(part, like) for part in x])
+    try:
+        array = as_array(x, like)
+    except ValueError:  # lists of different lengths
+        raise ValueError(errors.not_an_array(x)) from None
+    if array is not x and not kind_of(array):
+        raise TypeError(errors.not_an_array(x))
+    return array
 
 
 def plain(x: Any) -> Any:
@@ -407,12 +459,25 @@ def holds_tensor(x: Any) -> bool:
     return isinstance(x, Tensor) or (isinstance(x, (list, tuple)) and any(map(holds_tensor, x)))
 
 
-def axis_index(axis: Any, x: Any, name: str) -> int:
-    """The axis counted from 0; AxisError where x has no such axis."""
-    axis, ndim = python.index(axis), len(x.shape)
-    if not -ndim <= axis < ndim:
-        raise np.exceptions.AxisError(f"{name}: {errors.no_axis(axis, ndim)}; shape {x.shape}")
-    return axis % ndim
+def axis_index(axis: Any, x: Any, name: str = "") -> int:
+    """The axis counted from 0; AxisError where x has no such axis, TypeError for no number."""
+    if axis is None or isinstance(axis, (tuple, list)):
+        raise TypeError(f"{name}: {errors.wrong_axes((axis,), len(x.shape))}")
+    return axes_of(axis, x.shape, name)[0]
+
+
+def first_tensor(x: Any) -> Any:
+    """The first Tensor in a list (of lists ...); None if there is none."""
+    if isinstance(x, (list, tuple)):
+        return next((t for part in x if (t := first_tensor(part)) is not None), None)
+    return x if isinstance(x, Tensor) else None
+
+
+def arrays_of(*values: Any) -> list[Any]:
+    """Each value as a Tensor or an array, lists and numbers in the library of the first array."""
+    first = next((v for v in values if hasattr(v, "shape")), None)
+    like = first_tensor(values) if first is None else first
+    return [as_tensor_or_array(v, like) for v in values]
 
 
 def along(axis: int, part: Any) -> tuple[Any, ...]:
@@ -420,13 +485,21 @@ def along(axis: int, part: Any) -> tuple[Any, ...]:
     return (*(slice(None),) * axis, part)
 
 
-def axes_indices(axis: Any, x: Any, name: str) -> tuple[int, ...]:
-    """The axes (a number, or several) counted from 0; ValueError where one is named twice."""
+def axes_of(axis: Any, shape: Sequence[int], name: str = "") -> tuple[int, ...]:
+    """The axes that `axis` means (a number, several, or None: all), counted from 0.
+
+    AxisError where there is no such axis, ValueError where one is named twice, TypeError for what
+    is no whole number.
+    """
+    ndim = len(shape)
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, int) and -ndim <= axis < ndim:  # most often
+        return (axis % ndim,)
     several = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(axis_index(a, x, name) for a in several)
-    if len(set(axes)) < len(axes):
-        raise ValueError(f"{name}: an axis is named twice in {axis}, of shape {x.shape}")
-    return axes
+    if (wrong := errors.wrong_axes(several, ndim)) is not None:
+        raise type(wrong)(f"{name}: {wrong}; its shape is {tuple(shape)}" if name else str(wrong))
+    return tuple(python.index(a) % ndim for a in several)
 
 
 # --- Joining --------------------------------------------------------------------------------------
@@ -441,7 +514,8 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     >>> gn.stack([gn.Tensor([1.0, 2.0]), gn.Tensor([3.0, 4.0])]).shape
     (2, 2)
     """
-    arrays = [as_tensor_or_array(x) for x in arrays]
+    check_arrays("stack", arrays, axis)
+    arrays = arrays_of(*arrays)
     if len({x.shape for x in arrays}) > 1:
         i, x = next((i, x) for i, x in enumerate(arrays) if x.shape != arrays[0].shape)
         raise ValueError(
@@ -467,7 +541,7 @@ def atleast_3d(*arrays: Any) -> Any:
 
 
 def _each(arrays: Sequence[Any], f: Callable[[Any], Any]) -> Any:
-    results = tuple(f(as_tensor_or_array(x)) for x in arrays)
+    results = tuple(map(f, arrays_of(*arrays)))
     return results[0] if len(results) == 1 else results
 
 
@@ -570,14 +644,14 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
     return together
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """The arrays, each broadcast to the shape that they have together."""
-    arrays = tuple(map(as_tensor_or_array, arrays))
+    arrays = tuple(arrays_of(*arrays))
     shape = broadcast_shapes(*(x.shape for x in arrays))
-    return tuple(broadcast_to(x, shape) for x in arrays)
+    return [broadcast_to(x, shape) for x in arrays]
 
 
-def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     """The coordinates of a grid, of vectors of those along each axis: (M,), (N,) -> 2 of (N, M).
 
     With `indexing="ij"` (M, N), in the order of the vectors; the default swaps the first two.
@@ -591,7 +665,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
-    vectors = [as_tensor_or_array(x) for x in arrays]
+    vectors = arrays_of(*arrays)
     for i, x in enumerate(vectors):
         if len(x.shape) > 1:
             raise ValueError(f"meshgrid takes vectors, but array {i} has shape {x.shape}")
@@ -619,7 +693,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         x, axis = reshape(x, (-1,)), 0
     axis = axis_index(axis, x, "repeat")
     n = x.shape[axis]
-    counts = np.asarray(repeats)
+    counts = np.asarray(plain(repeats))
     if not counts.size:
         counts = counts.astype(np.int64)  # an empty list says nothing of a type
     if counts.dtype.kind not in "iu":
@@ -647,7 +721,9 @@ def tile(x: Any, repetitions: Any) -> Any:
     [[1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 1.0, 2.0]]
     """
     x = as_tensor_or_array(x)
-    times = [python.index(t) for t in np.atleast_1d(np.asarray(repetitions, dtype=object))]
+    times = np.atleast_1d(np.asarray(repetitions, dtype=object)).tolist()
+    if wrong := [t for t in times if _whole(t) is None]:
+        raise TypeError(errors.not_whole("tile", "a number of repetitions", wrong[0]))
     if any(t < 0 for t in times):
         raise ValueError(f"tile: repetitions may not be negative, got {tuple(times)}")
     ndim = max(len(times), len(x.shape))
@@ -669,7 +745,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     (2, 1, 1)
     """
     x = as_tensor_or_array(x)
-    sources, places = axes_indices(source, x, "moveaxis"), axes_indices(destination, x, "moveaxis")
+    sources, places = (axes_of(axes, x.shape, "moveaxis") for axes in (source, destination))
     if len(sources) != len(places):
         raise ValueError(
             f"moveaxis: {len(sources)} axes are to move, but there are {len(places)} destinations"
@@ -719,7 +795,9 @@ def flipud(x: Any) -> Any:
 def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
     """The plane of two axes turned k times by 90°, from the first axis towards the second."""
     x = as_tensor_or_array(x)
-    a, b = axes_indices(axes, x, "rot90")
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes are the two of a plane, not {axes}")
+    a, b = axes_of(axes, x.shape, "rot90")
     if k % 4 == 0:
         return x
     if k % 4 == 2:
@@ -732,7 +810,8 @@ def rot90(x: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 
 def append(x: Any, values: Any, axis: int | None = None) -> Any:
     """x with values joined to its end (None: both flattened first)."""
-    return concat([as_tensor_or_array(x), as_tensor_or_array(values)], axis)
+    x = as_tensor_or_array(x)
+    return concat([x, as_tensor_or_array(values, x)], axis)
 
 
 def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
@@ -742,13 +821,14 @@ def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
     >>> gn.insert(gn.Tensor([1.0, 2.0, 3.0]), [0, 2], [8.0, 9.0]).tolist()
     [8.0, 1.0, 2.0, 9.0, 3.0]
     """
-    x, values = as_tensor_or_array(x), as_tensor_or_array(values)
+    x = as_tensor_or_array(x)
+    values = as_tensor_or_array(values, x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     axis = axis_index(axis, x, "insert")
     n = x.shape[axis]
     if not isinstance(index, slice):
-        index = np.asarray(index)
+        index = np.asarray(plain(index))
         if index.dtype.kind == "f" and not index.size:
             index = index.astype(int)
     values = reshape(values, (1,) * (len(x.shape) - len(values.shape)) + tuple(values.shape))
@@ -764,7 +844,7 @@ def insert(x: Any, index: Any, values: Any, axis: int | None = None) -> Any:
     except IndexError as error:
         raise IndexError(f"insert: shape {x.shape}, axis {axis}: {error}") from None
     dtype_kept = astype(values, x.dtype, copy=False)
-    return concat([x, dtype_kept], axis)[along(axis, order)]
+    return operators.getitem(concat([x, dtype_kept], axis), along(axis, order))
 
 
 def _marked(index: np.ndarray) -> int:
@@ -786,7 +866,7 @@ def delete(x: Any, index: Any, axis: int | None = None) -> Any:
     # Runs of neighbours are slices, whose gradient is quicker than that of single places.
     runs = np.split(kept, np.flatnonzero(np.diff(kept) != 1) + 1)
     if len(runs) > 4:
-        return x[along(axis, kept)]
+        return operators.getitem(x, along(axis, kept))
     slices = [slice(int(run[0]), int(run[-1]) + 1) for run in runs if run.size] or [slice(0)]
     return concat([x[along(axis, run)] for run in slices], axis)
 

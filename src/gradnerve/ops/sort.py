@@ -7,14 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.backends import array_library, kernels
+from gradnerve import errors
+from gradnerve.backends import array_library, as_array, constant, is_concrete, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
 from gradnerve.ops.index import getitem, places_along, scatter_add, take_along_axis
-from gradnerve.ops.reduce import axes_of, check_not_empty
+from gradnerve.ops.reduce import check_not_empty
 from gradnerve.ops.scan import ValuesAndIndices
-from gradnerve.ops.shape import as_tensor_or_array, astype, axis_index, permute_dims, plain, reshape
+from gradnerve.ops.shape import (
+    as_tensor_or_array,
+    astype,
+    axes_of,
+    axis_index,
+    permute_dims,
+    plain,
+    reshape,
+)
 from gradnerve.tensor import Tensor
+
+__all__ = [
+    "argsort", "argtopk", "isin", "median", "nanmedian", "nanpercentile", "nanquantile", "nonzero",
+    "percentile", "quantile", "searchsorted", "sort", "topk", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values",
+]  # fmt: skip
 
 
 @operator
@@ -49,9 +64,9 @@ def argsort(x, axis=-1, descending=False, stable=True):
 @operator
 def argtopk(x, k, axis=-1, largest=True):
     """The indices of the k greatest (or smallest) elements along the axis, in that order."""
-    n = x.shape[axis_index(axis, x, "topk")]
+    n = x.shape[axis_index(axis, x)]
     if not 0 <= k <= n:
-        raise ValueError(f"k = {k} elements of axis {axis}, which has length {n}")
+        raise ValueError(errors.too_many_of(k, axis, x.shape))
     return kernels(x).argtopk(x, k, axis, largest)
 
 
@@ -60,13 +75,15 @@ def searchsorted(x1, x2, side="left", sorter=None):
     """Where in the sorted x1 each element of x2 belongs: before equal ones, or (right) after."""
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {side!r}")
+    if len(shape := getattr(x1, "shape", (0,))) != 1:
+        raise ValueError(errors.not_one_axis_sorted(shape))
     return array_library(x1, x2).searchsorted(x1, x2, side=side, sorter=sorter)
 
 
 @operator
 def isin(x1, x2, invert=False):
     """Whether each element of x1 is one of x2's (or, inverted, none of them)."""
-    return kernels(x1, x2).isin(x1, x2, invert)
+    return kernels(x1, x2).isin(x1, as_array(x2, x1), invert)
 
 
 # --- Compositions ---------------------------------------------------------------------------------
@@ -84,6 +101,10 @@ def topk(x: Any, k: int, axis: int = -1, largest: bool = True) -> ValuesAndIndic
     [5. 3.] [1 2]
     """
     x = as_tensor_or_array(x)
+    if not hasattr(k, "__index__"):
+        raise TypeError(errors.not_whole("topk", "k", k))
+    if not 0 <= k <= x.shape[axis_index(axis, x, "topk")]:
+        raise ValueError(f"topk: {errors.too_many_of(k, axis, x.shape)}")
     indices = argtopk(x, k, axis, largest)
     return ValuesAndIndices(take_along_axis(x, indices, axis), indices)
 
@@ -106,7 +127,7 @@ def quantile(
     >>> gn.quantile(gn.Tensor([1.0, 2.0, 4.0, 8.0]), [0.0, 0.5])
     Tensor([1., 3.], dtype=float64)
     """
-    return _quantile("quantile", x, as_tensor_or_array(q), axis, method, keepdims)
+    return _quantile("quantile", x, q, 1, axis, method, keepdims)
 
 
 def percentile(
@@ -118,7 +139,7 @@ def percentile(
     >>> gn.percentile(gn.Tensor([1.0, 2.0, 4.0]), 75)
     Tensor(3., dtype=float64)
     """
-    return _quantile("percentile", x, as_tensor_or_array(q) / 100, axis, method, keepdims)
+    return _quantile("percentile", x, q, 100, axis, method, keepdims)
 
 
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -132,7 +153,7 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> gn.median(gn.Tensor([5.0, 1.0, 2.0, 9.0]))
     Tensor(3.5, dtype=float64)
     """
-    return _quantile("median", x, as_tensor_or_array(0.5), axis, "midpoint", keepdims)
+    return _quantile("median", x, 0.5, 1, axis, "midpoint", keepdims)
 
 
 def nanquantile(
@@ -144,7 +165,7 @@ def nanquantile(
     >>> gn.nanquantile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 0.25)
     Tensor(1.5, dtype=float64)
     """
-    return _quantile("nanquantile", x, as_tensor_or_array(q), axis, method, keepdims, True)
+    return _quantile("nanquantile", x, q, 1, axis, method, keepdims, True)
 
 
 def nanpercentile(
@@ -156,8 +177,7 @@ def nanpercentile(
     >>> gn.nanpercentile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 50)
     Tensor(2., dtype=float64)
     """
-    share = as_tensor_or_array(q) / 100
-    return _quantile("nanpercentile", x, share, axis, method, keepdims, True)
+    return _quantile("nanpercentile", x, q, 100, axis, method, keepdims, True)
 
 
 def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -167,18 +187,21 @@ def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> gn.nanmedian(gn.Tensor([1.0, float("nan"), 2.0, 4.0]))
     Tensor(2., dtype=float64)
     """
-    half = as_tensor_or_array(0.5)
-    return _quantile("nanmedian", x, half, axis, "midpoint", keepdims, True)
+    return _quantile("nanmedian", x, 0.5, 1, axis, "midpoint", keepdims, True)
 
 
 def _quantile(
-    name: str, x: Any, q: Any, axis: Any, method: str, keepdims: bool, skips_nan: bool = False
-) -> Any:
+    name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool,
+    skips_nan: bool = False,
+) -> Any:  # fmt: skip
     x = as_tensor_or_array(x)
+    q = as_tensor_or_array(q, x)
+    q = q if whole == 1 else q / whole
     shares = plain(q)
+    library = array_library(shares)
     if method not in METHODS:
         raise ValueError(f"{name}: method is one of {', '.join(METHODS)}, not {method!r}")
-    if not np.all((shares >= 0) & (shares <= 1)):
+    if is_concrete(shares) and not bool(library.all((shares >= 0) & (shares <= 1))):
         high = 100 if name.endswith("percentile") else 1
         raise ValueError(f"{name}: q has to be in the range [0, {high}]")
     if isinstance(q, Tensor) and q.requires_grad and method != "linear":
@@ -187,28 +210,31 @@ def _quantile(
             "derivative: use method='linear', or q.detach()"
         )
     ndim = len(x.shape)
-    for a in axis if isinstance(axis, (tuple, list)) else () if axis is None else (axis,):
-        axis_index(a, x, name)
+    reduced = axes_of(axis, x.shape, name)
     check_not_empty(x, axis, name)
 
     # Its axes flattened, and in front: (n, *kept).
-    reduced = axes_of(axis, ndim)
     kept = tuple(i for i in range(ndim) if i not in reduced)
     n = math.prod(x.shape[i] for i in reduced)
     ordered = sort(reshape(permute_dims(x, reduced + kept), (n, *(x.shape[i] for i in kept))), 0)
     several, steps, lane = shares.shape, n - 1, ()
     if skips_nan:  # each lane has as many steps as it has numbers, which are its first elements
-        steps = np.maximum(np.sum(~np.isnan(plain(ordered)), axis=0) - 1, 0)
-        lane = np.indices(steps.shape, sparse=True)
+        values = plain(ordered)
+        there = library.astype(~library.isnan(values), values.dtype)
+        steps = library.clip(library.sum(there, axis=0) - 1, 0, None)
+        grid = np.indices(tuple(steps.shape), sparse=True)
+        lane = tuple(constant(place, steps) for place in grid)
         q, shares = (reshape(share, several + (1,) * len(kept)) for share in (q, shares))
     place = q * steps
     at = shares * steps
-    low, high = np.floor(at).astype(np.intp), np.ceil(at).astype(np.intp)
+    low, high, near = (
+        library.astype(f(at), library.int64) for f in (library.floor, library.ceil, library.round)
+    )
     if method in ("lower", "higher", "nearest"):
-        chosen = {"lower": low, "higher": high, "nearest": np.rint(at).astype(np.intp)}
+        chosen = {"lower": low, "higher": high, "nearest": near}
         result = getitem(ordered, (chosen[method], *lane))
     else:
-        part = place - low if method == "linear" else 0.5 * (high > low)
+        part = place - low if method == "linear" else astype(high > low, at.dtype) * 0.5
         if not skips_nan:
             part = reshape(part, several + (1,) * len(kept))
         dtype = (ordered[:1] * 1.0).dtype
@@ -216,7 +242,7 @@ def _quantile(
         first, second = getitem(ordered, (low, *lane)), getitem(ordered, (high, *lane))
         result = where(plain(part) == 0, first, first + part * (second - first))
     if not skips_nan:
-        last = ordered[-1]  # NaN, if there is one
+        last = getitem(ordered, -1)  # NaN, if there is one
         result = where(isnan(last), last, result)
     if keepdims:
         shape = tuple(1 if i in reduced else n for i, n in enumerate(x.shape))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve import errors
+from gradnerve import errors, graph, writing
 from gradnerve.tensor import Tensor
 
 
@@ -38,9 +38,13 @@ class Optimizer:
         self.lr = lr
 
     def _check(self, name: str, value: float, low: float, high: float) -> None:
-        if not low <= value < high:
-            wanted = f"a number from {low}" + (f" to below {high}" if high < math.inf else "")
-            raise ValueError(errors.bad_number(type(self).__name__, name, value, wanted))
+        wanted = f"a number from {low}" + (f" to below {high}" if high < math.inf else "")
+        complaint = errors.bad_number(type(self).__name__, name, value, wanted)
+        try:
+            if not low <= value < high:
+                raise ValueError(complaint)
+        except TypeError:
+            raise TypeError(complaint) from None
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -49,9 +53,10 @@ class Optimizer:
 
     def step(self) -> None:
         """Move each parameter that has a gradient."""
-        for i, parameter in enumerate(self.params):
-            if parameter._grad is not None:
-                self.update(i, parameter._data, parameter._grad)
+        moving = [i for i, parameter in enumerate(self.params) if parameter._grad is not None]
+        for i in moving:
+            self.update(i, self.params[i]._data, self.params[i]._grad)
+        writing.changed((self.params[i]._data for i in moving), next(graph.numbers))
 
     def update(self, i: int, data: Any, grad: Any) -> None:
         """Move the i-th parameter's data, in place."""
@@ -117,6 +122,8 @@ class Adam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0,
     ):  # fmt: skip
         super().__init__(params, lr)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise ValueError(errors.bad_number("Adam", "betas", betas, "a pair of numbers"))
         self._check("betas[0]", betas[0], 0, 1)
         self._check("betas[1]", betas[1], 0, 1)
         self._check("eps", eps, 0, math.inf)
