@@ -7,6 +7,11 @@ import pytest
 
 import gradnerve as gn
 
+# JAX compiles every function for every shape, and runs it once: it need not be quick.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
@@ -37,10 +42,9 @@ def jax():
         if os.environ.get("CI") == "true":
             pytest.fail("CI compares with JAX: install the extra `bench`")
         pytest.skip("JAX, a reference, is not installed (pip install '.[bench]')")
-    before = jax.config.jax_enable_x64
+    # GradNerve does so too, for good, once it meets an array of JAX.
     jax.config.update("jax_enable_x64", True)
-    yield jax
-    jax.config.update("jax_enable_x64", before)
+    return jax
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, graph
-from gradnerve.backends import as_array
+from gradnerve.backends import as_array, is_concrete, moved
 from gradnerve.graph import operator
 from gradnerve.ops import identity, zeros_like
 from gradnerve.ops.random import own_generator
@@ -231,6 +231,9 @@ def _is_nearly(y: Any, was: Any) -> bool:
     """Whether arrays agree but for rounding (which may depend on where in memory they lie)."""
     if y.shape != was.shape or y.dtype != was.dtype:
         return False
+    if not (is_concrete(y) and is_concrete(was)):
+        return True  # inside of jax.jit nobody knows
+    y, was = moved(y, "numpy"), moved(was, "numpy")
     if np.array_equal(y, was, equal_nan=True):
         return True
     finite = np.isfinite(was)

@@ -44,8 +44,9 @@ class Tensor(ArrayMethods):
     [3.] [2.]
 
     `data` is the value: an array (of NumPy, JAX, PyTorch or CuPy) is taken as it is, without a
-    copy; numbers and lists become NumPy arrays. `grad`, after `backward()`, says how much the result changes per unit of change in each
-    element of `data`: an array of the same shape and dtype. `name` is for messages and drawings.
+    copy; numbers and lists become NumPy arrays. `grad`, after `backward()`, says how much the
+    result changes per unit of change in each element of `data`: an array of the same shape and
+    dtype. `name` is for messages and drawings.
 
     Raises TypeError for data that is no array of numbers, and for integers or booleans that are to
     require grad.
@@ -329,7 +330,7 @@ class Tensor(ArrayMethods):
         Tensor([1.], dtype=float64)
         """
         name, place = target(library)
-        if name == library_name(self._data) and place in (None, self.device):
+        if name == library_name(self._data) and (place is None or place == self.device):
             return self
         return ops.convert(self, name, place)
 
@@ -372,7 +373,7 @@ class Tensor(ArrayMethods):
         if self._requires_grad and self._record is not None:
             raise RuntimeError(errors.COPY_OF_RESULT)
         state = (self._data, self._grad, self._requires_grad, self.name)
-        return _rebuild, (type(self), *state)
+        return rebuilt, (type(self), *state)
 
     # From here on the methods hand their arguments on to an operator in ops/. (For those that do
     # nothing else, ops/__init__.py puts the operator itself in their place: it is quicker.)
@@ -527,8 +528,10 @@ class Tensor(ArrayMethods):
         """Write into the array itself."""
         value = value._data if isinstance(value, Tensor) else value
         try:
-            self._data = kernels(self._data).write(self._data, key, value)
-            writing.changed([self._data], next(graph.numbers))
+            data = kernels(self._data).write(self._data, key, value)
+            if data is self._data:  # else it could not be written to: a copy was
+                writing.changed([data], next(graph.numbers))
+            self._data = data
         except Exception as error:
             if isinstance(error, IndexError):
                 ops.getitem(self._data, key)  # fails too, and says what is wrong with the key
@@ -641,7 +644,9 @@ def _kinds_from(library: Any, dtype: Any) -> tuple[str, ...]:
     return kinds[next(i for i, kind in enumerate(kinds) if library.isdtype(dtype, kind)) :]
 
 
-def _rebuild(kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str) -> Tensor:
+def rebuilt(
+    kind: type[Tensor], data: Any, grad: Any, requires_grad: bool, name: str | None
+) -> Tensor:
     tensor = kind.__new__(kind)
     Tensor.__init__(tensor, data, requires_grad, name=name)
     tensor.grad = grad

@@ -18,13 +18,22 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index
-from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from gradnerve import errors, graph, ops
-from gradnerve.backends import array_library, as_array, is_complex, is_floating, libraries
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    constant,
+    is_complex,
+    is_floating,
+    kind_of,
+    libraries,
+    size,
+)
+from gradnerve.objects import Substitution, is_module
 from gradnerve.tensor import Tensor
 from gradnerve.writing import as_it_was, requiring
 
@@ -87,7 +96,7 @@ def value_and_grad(
 
         traced = _Traced(of_chosen, chosen, has_aux)
         _check_scalar(traced.outputs, traced.out)
-        seeds = [np.ones(y.shape, dtype=y.dtype) for y in traced.arrays]
+        seeds = [ops.ones_like(y) for y in traced.arrays]
         gradients = traced.pull_back(seeds)
         value = (traced.result(), traced.aux()) if has_aux else traced.result()
         return value, gradients if isinstance(argnums, (tuple, list)) else gradients[0]
@@ -276,13 +285,13 @@ class _Traced:
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool = False):
         since = next(graph.numbers)  # whatever has a higher number is older
         outer = graph.recording.get()
-        leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
+        leaves, self.structure = tree().tree_flatten(primals, is_leaf=is_module)
         self.inputs = []
         for n, leaf in enumerate(leaves):
             try:
                 self.inputs.append(_Input(leaf, outer))
             except TypeError as error:
-                path = tree().tree_paths(primals, is_leaf=_is_module)[n]
+                path = tree().tree_paths(primals, is_leaf=is_module)[n]
                 raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
@@ -390,7 +399,7 @@ class _Traced:
         traced = self.attached or any(isinstance(t, Tensor) and t.requires_grad for t in flat)
         traced = traced and graph.recording.get()
         # The pullback, as a function of the cotangents that it is given: linear, so any will do.
-        dummies = [Tensor(np.zeros(y.shape, y.dtype), requires_grad=True) for y in self.arrays]
+        dummies = [Tensor(ops.zeros_like(y), requires_grad=True) for y in self.arrays]
         since = next(graph.numbers)
         with recording(True):
             pulled = self.walk(dummies, record=True)
@@ -416,11 +425,13 @@ class _Traced:
         # The other outputs have no part in it: a zero for them would make NaN of their infinities.
         others: list[Any] = [None] * len(self.arrays)
         rows: list[Any] = [[] for _ in self.variables]
-        if not self.attached:  # arrays: each row goes to its place, so that none is there twice
-            rows = [np.empty((y.size, *v.shape), v.dtype) for v in self.variables]
+        if not self.attached and all(type(v.data) is np.ndarray for v in self.variables):
+            # Each row goes to its place, so that none is there twice.
+            rows = [np.empty((size(y), *v.shape), v.dtype) for v in self.variables]
         for n, element in enumerate(np.ndindex(y.shape)):
-            seed = np.zeros(y.shape, y.dtype)
-            seed[element] = 1
+            one = np.zeros(y.shape)
+            one[element] = 1
+            seed = array_library(y).asarray(constant(one, y), dtype=y.dtype)
             found = self.walk([*others[:i], seed, *others[i + 1 :]])
             # Of a complex output this is the derivative itself; of a real one, the gradient.
             for row, ct in zip(rows, found, strict=True):
@@ -434,16 +445,19 @@ class _Input:
     """One leaf among the primals, and the fresh Tensors that stand for it."""
 
     def __init__(self, leaf: Any, outer: bool):
-        self.module = leaf if _is_module(leaf) else None
+        self.module = leaf if is_module(leaf) else None
         self.is_tensor = isinstance(leaf, Tensor)
         if self.module is not None:
             named = list(leaf.named_parameters())
             self.names, given = [name for name, _ in named], [p for _, p in named]
-            # A parameter is a value, unless an outer transform put a traced one in its place.
-            self.attached = outer and any(p._record is not None for p in given)
-            self.variables = [fresh(p, self.attached) for p in given]
+            # A parameter is a value, unless an outer transform put a traced one in its place. That
+            # one is known by its record: all that stand in for parameters have one.
+            traced = [outer and p._record is not None for p in given]
+            self.attached = any(traced)
+            values = [p if t else fresh(p, False) for p, t in zip(given, traced, strict=True)]
+            self.variables = [fresh(value, True) for value in values]
             new = {id(p): v for p, v in zip(given, self.variables, strict=True)}
-            self.fresh = _with_parameters(leaf, new, {})
+            self.fresh = Substitution(new)(leaf)
             return
         if not self.is_tensor:
             leaf = _primal_array(leaf)
@@ -467,69 +481,6 @@ def fresh(value: Any, attached: bool) -> Tensor:
     return Tensor(getattr(value, "_data", value), requires_grad=True)
 
 
-def _is_module(value: Any) -> bool:
-    return hasattr(value, "named_parameters")
-
-
-def _with_parameters(value: Any, new: dict[int, Tensor], made: dict[int, Any]) -> Any:
-    """A copy of a Module (or of a list, tuple or dict in it) with other Tensors as parameters."""
-    if id(value) in new:
-        return new[id(value)]
-    if id(value) in made:
-        return made[id(value)]
-    if isinstance(value, list):
-        return [_with_parameters(part, new, made) for part in value]
-    if isinstance(value, tuple):
-        parts = [_with_parameters(part, new, made) for part in value]
-        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
-    if isinstance(value, dict):
-        return {key: _with_parameters(part, new, made) for key, part in value.items()}
-    # What holds the module that it is an attribute of, or a part of it, is handed the copy: else
-    # it would compute with the old parameters, and the gradient of the new ones be lost.
-    if isinstance(value, MethodType) and _is_module(value.__self__):
-        return MethodType(value.__func__, _with_parameters(value.__self__, new, made))
-    if isinstance(value, functools.partial):
-        held = (value.func, value.args, value.keywords)
-        func, given, options = (_with_parameters(part, new, made) for part in held)
-        return functools.partial(func, *given, **options)
-    if isinstance(value, FunctionType) and value.__closure__:
-        return _with_closure(value, new, made)
-    if not _is_module(value):
-        return value
-    copy = made[id(value)] = object.__new__(type(value))
-    for name, part in vars(value).items():
-        vars(copy)[name] = _with_parameters(part, new, made)
-    return copy
-
-
-def _with_closure(f: FunctionType, new: dict[int, Tensor], made: dict[int, Any]) -> FunctionType:
-    """A function with copies of the Modules that it closes over, or itself if there are none."""
-    cells: list[Any] = []
-    changed = False
-    made[id(f)] = f  # it may close over itself
-    for cell in f.__closure__ or ():
-        try:
-            before = cell.cell_contents
-        except ValueError:  # nothing is in it yet
-            before = None
-        if (
-            _is_module(before)
-            or id(before) in new
-            or isinstance(before, (MethodType, FunctionType))
-        ):
-            after = _with_parameters(before, new, made)
-            changed = changed or after is not before
-            cell = cell if after is before else CellType(after)
-        cells.append(cell)
-    if not changed:
-        return f
-    copy = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, tuple(cells))
-    copy.__kwdefaults__ = f.__kwdefaults__
-    vars(copy).update(vars(f))
-    made[id(f)] = copy
-    return copy
-
-
 def _primal_array(leaf: Any) -> Any:
     if not isinstance(leaf, (int, float, complex, np.generic)) and not hasattr(leaf, "dtype"):
         raise TypeError(errors.not_differentiable(leaf))
@@ -545,7 +496,7 @@ def _output_array(y: Any) -> Any:
     if isinstance(y, Tensor):
         return y.data
     array = as_array(y)
-    if getattr(array.dtype, "kind", "f") not in "biufc":
+    if not kind_of(array):
         raise TypeError(errors.not_an_output(y))
     return array
 
@@ -561,7 +512,7 @@ def _check_scalar(outputs: list[Any], out: Any) -> None:
         raise TypeError(errors.not_one_number(out))
     y = _output_array(outputs[0])
     real = array_library(y).isdtype(y.dtype, ("real floating", "integral"))
-    if y.size != 1 or not real:
+    if size(y) != 1 or not real:
         raise TypeError(errors.not_one_number(y))
 
 
@@ -571,7 +522,7 @@ def _checked_like(value: Any, like: Any, what: str, of: str) -> Any:
         if value.shape != like.shape:
             raise ValueError(errors.other_shape(what, value.shape, of, like.shape))
         return value if value.dtype == like.dtype else ops.astype(value, like.dtype)
-    array = as_array(value)
+    array = as_array(value, like)
     if array.shape != like.shape:
         raise ValueError(errors.other_shape(what, array.shape, of, like.shape))
     if is_complex(array) and not is_complex(like):
@@ -597,18 +548,19 @@ def _found_or_zeros(found: dict[int, Any], variable: Tensor, as_tensor: bool) ->
 
 def _stacked(rows: Any, shape: tuple[int, ...], variable: Tensor) -> Any:
     if isinstance(rows, list):
-        rows = ops.stack(rows) if rows else np.empty((0, *variable.shape), variable.dtype)
+        rows = ops.stack(rows) if rows else ops.zeros_like(variable.data[None][:0])
     return ops.reshape(rows, shape + variable.shape)
 
 
 def _check_size(y: Any, x: Any) -> None:
-    size = y.size * x.size * x.dtype.itemsize
+    needed = size(y) * size(x) * x.dtype.itemsize
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a system that tells
         return
-    if size > memory:
-        raise MemoryError(errors.too_large(y.shape + x.shape, x.dtype, size, memory))
+    if needed > memory:
+        shape = tuple(y.shape) + tuple(x.shape)
+        raise MemoryError(errors.too_large(shape, x.dtype, needed, memory))
 
 
 def _positions(argnums: int | Sequence[int]) -> tuple[int, ...]:

@@ -134,7 +134,7 @@ class Outline:
 
 def _owner(array: Any) -> Any:
     """The array whose memory this one is, or views."""
-    while type(base := getattr(array, "base", None)) in libraries:
+    while type(base := getattr(array, "base", getattr(array, "_base", None))) in libraries:
         array = base
     return array
 

@@ -1,4 +1,4 @@
-"""Sample inputs for writing at an index."""
+"""Sample inputs for writing at an index, and for moving to another array library."""
 
 import numpy as np
 from samples import KEYS, Row, S, complex_normal, has_peer, normal, plain
@@ -54,5 +54,9 @@ ROWS = {
             S(normal(2, 3), (slice(None), [1, 1])), S(normal(4), slice(1, 3)), S(normal(4), 1),
         ],
         by_loop_last_written,
+    ),
+    "convert": Row(
+        [S(normal(2, 3), "numpy"), S(complex_normal(2), "numpy"), S(normal(), "numpy", None)],
+        lambda x, library, place=None: x,
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -123,12 +123,19 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
             if first is None:
                 first, place = library, i
             elif library is not first and library is not None:
+                if not all(map(is_concrete, values)):
+                    return [_as_constant(value) for value in values]
                 a, b = (names[min(j, len(names) - 1)] for j in (place, i))
                 two = library_name(values[place]), library_name(value)
                 raise TypeError(errors.two_libraries(name, a, b, two, tuple(map(spelled, two))))
     if scalars and first is not None and first is not np:
         return [v.item() if isinstance(v, np.generic) else v for v in values]
     return values
+
+
+def _as_constant(value: Any) -> Any:
+    """NumPy's array beside those of compiled code: it becomes part of the code."""
+    return moved(value, "jax") if isinstance(value, np.ndarray) else value
 
 
 # --- Values ---------------------------------------------------------------------------------------

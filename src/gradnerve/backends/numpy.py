@@ -39,6 +39,12 @@ def to_numpy(array: Array) -> Array:
     return array
 
 
+def device_named(name: str) -> None:
+    """There is only one device. ValueError for another."""
+    if name != "cpu":
+        raise ValueError(errors.no_such_device(name))
+
+
 # NumPy's own, beyond the standard.
 cbrt, exp2, fmax, fmin, fmod = np.cbrt, np.exp2, np.fmax, np.fmin, np.fmod
 heaviside, logaddexp2, nan_to_num, sinc = np.heaviside, np.logaddexp2, np.nan_to_num, np.sinc

@@ -7,7 +7,6 @@ autograd has no part in anything.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def device_named(name: str) -> Any:
     return device
 
 
-def _with_dtype(function: Callable) -> Callable:
+def _with_dtype(function: Any) -> Any:
     """A function of the namespace that takes NumPy's dtypes too."""
 
     @functools.wraps(function)
@@ -120,7 +119,7 @@ exp2, sinc = torch.exp2, torch.sinc
 complex_expm1, special = torch.expm1, functools.partial(common.special, torch.special)
 
 
-def _promoted(function: Callable) -> Callable:
+def _promoted(function: Any) -> Any:
     """A function of two arrays that wants them of one dtype."""
 
     def call(x1: Any, x2: Any) -> Array:
@@ -382,4 +381,4 @@ eigvals = torch.linalg.eigvals
 
 def eig(x: Array) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors; complex numbers."""
-    return tuple(torch.linalg.eig(x))  # type: ignore[return-value]
+    return tuple(torch.linalg.eig(x))

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, device, is_concrete, size
 from gradnerve.errors import LayerMismatch
 from gradnerve.nn.windows import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
@@ -133,8 +133,8 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """
     index = plain(input)
     _check_whole("embedding", index)
-    if index.size and (index.min() < 0 or index.max() >= weight.shape[0]):
-        worst = index.min() if index.min() < 0 else index.max()
+    if size(index) and is_concrete(index) and (index.min() < 0 or index.max() >= weight.shape[0]):
+        worst = int(index.min() if index.min() < 0 else index.max())
         raise IndexError(f"embedding: index {worst} is not in a table of {weight.shape[0]} rows")
     rows = ops.getitem(weight, index)
     if padding_idx is None:
@@ -192,7 +192,9 @@ def scaled_dot_product_attention(
         * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     )
     if is_causal:
-        rows, columns = library.arange(query.shape[-2]), library.arange(key.shape[-2])
+        here = device(query)
+        rows = library.arange(query.shape[-2], device=here)
+        columns = library.arange(key.shape[-2], device=here)
         attn_mask = rows[:, None] >= columns[None, :]
     if attn_mask is None:
         weights = ops.softmax(scores, -1)
@@ -274,14 +276,13 @@ def cross_entropy(
     >>> cross_entropy(np.zeros((2, 4)), np.array([1, 3])).round(4)
     np.float64(1.3863)
     """
-    target = as_tensor_or_array(target)
+    target = as_tensor_or_array(target, input)
     if tuple(target.shape) == tuple(input.shape) and not _is_whole(plain(target)):
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
-        if counted is None:
-            losses = ops.softmax_cross_entropy(input, classes)
-            return _reduced("cross_entropy", losses, reduction)
+        losses = ops.softmax_cross_entropy(input, classes)
+        return _weighed("cross_entropy", losses, _shares(None, classes, counted, losses), reduction)
     log_probabilities = ops.log_softmax(input, _class_axis(input))
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
@@ -330,15 +331,21 @@ def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reducti
     classes, counted = _classes(name, x, target, ignore_index)
     axis = _class_axis(x)
     library = array_library(classes)
+    here, ndim = device(classes), len(classes.shape)
     places = [
-        library.reshape(library.arange(n), (-1,) + (1,) * (len(classes.shape) - i - 1))
+        library.reshape(library.arange(n, device=here), (-1,) + (1,) * (ndim - i - 1))
         for i, n in enumerate(classes.shape)
     ]
     losses = -ops.getitem(x, (*places[:axis], classes, *places[axis:]))
-    shares = _shares(weight, classes, counted, losses)
-    if shares is not None:
-        losses = losses * shares
-    if reduction == "mean" and shares is not None:
+    return _weighed(name, losses, _shares(weight, classes, counted, losses), reduction)
+
+
+def _weighed(name: str, losses: Any, shares: Any, reduction: str) -> Any:
+    """Losses, each by its share (None: all alike), reduced."""
+    if shares is None:
+        return _reduced(name, losses, reduction)
+    losses = losses * shares
+    if reduction == "mean":
         return ops.sum(losses) / ops.sum(shares)
     return _reduced(name, losses, reduction)
 
@@ -365,17 +372,17 @@ def _weighted(x: Any, weight: Any) -> Any:
 
 def _classes(name: str, x: Any, target: Any, ignore_index: int) -> tuple[Any, Any]:
     """Checked class numbers, and which of them count (None: all of them)."""
-    target = plain(as_tensor_or_array(target))
+    target = plain(as_tensor_or_array(target, x))
     expected = (x.shape[0], *x.shape[2:]) if len(x.shape) > 1 else ()
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
     _check_whole(name, target)
     counted, count = None, x.shape[_class_axis(x)]
-    if target.size and ((target < 0) | (target >= count)).any():
+    if not is_concrete(target) or (size(target) and ((target < 0) | (target >= count)).any()):
         counted = target != ignore_index
         target = array_library(target).where(counted, target, 0)
-        if ((target < 0) | (target >= count)).any():
-            wrong = target[(target < 0) | (target >= count)].ravel()[0]
+        if is_concrete(target) and ((target < 0) | (target >= count)).any():
+            wrong = target[(target < 0) | (target >= count)].reshape((-1,))[0]
             raise ValueError(
                 f"{name}: a target is class {wrong}, but the input has {count} classes, "
                 f"0 to {count - 1}"
@@ -394,7 +401,7 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
-    target = as_tensor_or_array(target)
+    target = as_tensor_or_array(target, input)
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(errors.loss_shapes("mse_loss", tuple(input.shape), tuple(target.shape)))
     return _reduced("mse_loss", ops.square(input - target), reduction)

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from gradnerve import errors
+from gradnerve.backends import array_library, as_array, constant, moved, target
+from gradnerve.objects import attributes
+from gradnerve.ops import identity
 from gradnerve.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -125,11 +128,26 @@ class Module:
         """Switch to evaluation: dropout does nothing."""
         return self.train(False)
 
+    def to(self: Self, library: Any) -> Self:
+        """Move all parameters, buffers and gradients to an array library or a device, in place.
+
+        "jax", "torch", "torch:cuda", "cupy", "numpy". The parameters are the same objects as
+        before, so an optimiser still knows them. Raises what `Tensor.to` raises; nothing is moved
+        then.
+        """
+        name, place = target(library)
+        tensors = [tensor for _, tensor in self._named_tensors()]
+        data = [moved(t._data, name, place) for t in tensors]
+        grads = [None if t._grad is None else moved(t._grad, name, place) for t in tensors]
+        for tensor, array, grad in zip(tensors, data, grads, strict=True):
+            tensor._data, tensor._grad = array, grad
+        return self
+
     # --- Weights as plain arrays ------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter and buffer, by its path: PyTorch's keys."""
-        return {name: np.array(tensor.data) for name, tensor in self._named_tensors()}
+        return {n: np.array(moved(tensor._data, "numpy")) for n, tensor in self._named_tensors()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the arrays of a state dict, in this module's dtypes.
@@ -140,7 +158,8 @@ class Module:
         if not isinstance(state, Mapping):
             raise TypeError(errors.not_a_state(state))
         own = dict(self._named_tensors())
-        arrays = {key: np.asarray(getattr(value, "data", value)) for key, value in state.items()}
+        given = {key: as_array(getattr(value, "_data", value)) for key, value in state.items()}
+        arrays = {key: np.asarray(moved(array, "numpy")) for key, array in given.items()}
         missing, unexpected = own.keys() - arrays.keys(), arrays.keys() - own.keys()
         if missing or unexpected:
             raise KeyError(errors.state_keys(sorted(missing), sorted(unexpected)))
@@ -148,7 +167,9 @@ class Module:
         if wrong := {key: pair for key, pair in shapes.items() if pair[0] != pair[1]}:
             raise ValueError(errors.state_shapes(wrong))
         for key, tensor in own.items():
-            tensor.data = arrays[key].astype(tensor.dtype)
+            old = tensor._data
+            new = constant(np.array(arrays[key]), old)
+            tensor.data = array_library(old).astype(new, tensor.dtype)
 
     # --- How it looks -----------------------------------------------------------------------------
 
@@ -179,13 +200,13 @@ class Parameters(Iterator[Tensor]):
 
 def _parts(module: Module) -> Iterator[tuple[str, Any]]:
     """The attributes of a module, tensors first, with what lists, tuples and dicts hold."""
-    found = [part for name, value in vars(module).items() for part in _unfold(name, value)]
+    found = [part for name, value in attributes(module).items() for part in _unfold(name, value)]
     yield from (part for part in found if isinstance(part[1], Tensor))
     yield from (part for part in found if isinstance(part[1], Module))
 
 
 def _unfold(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (Tensor, Module)):
+    if isinstance(value, Module) or (isinstance(value, Tensor) and not _is_intermediate(value)):
         yield name, value
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
@@ -193,6 +214,16 @@ def _unfold(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _unfold(f"{name}.{key}", item)
+
+
+def _is_intermediate(tensor: Tensor) -> bool:
+    """Whether a tensor was computed in a graph and then kept on a module, as in `self.h = h`.
+
+    That is neither a parameter nor a buffer. (A transform's stand-in for a parameter is one.)
+    """
+    record = tensor._record
+    stands_in = type(record) is tuple and record[0] is identity.operator
+    return tensor.requires_grad and record is not None and not stands_in
 
 
 def _join(path: str, name: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradnerve import ops
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, device
 from gradnerve.errors import LayerMismatch
 from gradnerve.ops.shape import plain
 from gradnerve.ops.window import Taps, Window
@@ -266,7 +266,8 @@ def _places(
     for i, (start, d, n) in enumerate(zip(starts, window.dilation, sizes, strict=True)):
         inner = math.prod(window.kernel[i + 1 :])
         begins = library.reshape(
-            library.asarray(start, dtype=library.int64), (-1,) + (1,) * (len(sizes) - i - 1)
+            library.asarray(start, dtype=library.int64, device=device(x)),
+            (-1,) + (1,) * (len(sizes) - i - 1),
         )
         flat = flat * n + (place // inner % window.kernel[i] * d + begins)
     return flat
@@ -329,7 +330,7 @@ def _avg_pool(
         # Ones where a place counts: how many of them a window sees is what it is divided by. With
         # ceil_mode a window can reach beyond the padding, where nothing counts.
         counting = (1, 1, *(n + 2 * p for n, p in zip(x.shape[2:], sides, strict=True)))
-        ones = array_library(plain(x)).ones(counting, dtype=x.dtype)
+        ones = array_library(plain(x)).ones(counting, dtype=x.dtype, device=device(x))
         return total / ops.window_sum(ones, window._replace(padding=margins))
 
     return _batched(ndim, name, input, pool)

@@ -1,4 +1,7 @@
-"""Functions that make Tensors: of a shape, of numbers, of other libraries' arrays."""
+"""Functions that make Tensors: of a shape, of numbers, of other libraries' arrays.
+
+They make NumPy arrays, unless `device` names another library, or a device of one: "torch:cuda".
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.exceptions import ComplexWarning
 
 from gradnerve import errors
-from gradnerve.backends import array_library, library_name, moved
+from gradnerve.backends import NAMES, array_library, library_name, moved, target
 from gradnerve.backends import device as place_of
 from gradnerve.graph import operator
 from gradnerve.ops import elementwise
@@ -39,13 +42,14 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
     >>> gn.asarray([x, x * x, 1.0])
     Tensor([2., 4., 1.], dtype=float64, requires_grad=True, operator=concat)
     """
-    check_device(device)
     if isinstance(obj, (list, tuple)) and holds_tensor(obj):
         if copy is False:
             raise ValueError("asarray: a list of Tensors can only be copied; leave out copy=False")
         obj = stack([asarray(part) for part in obj])
         copy = None
     if isinstance(obj, Tensor):
+        if device is not None and device != "cpu":
+            obj = obj.to(device)
         if dtype is not None and obj.dtype != dtype:
             if copy is False:
                 raise ValueError(
@@ -57,10 +61,10 @@ def asarray(obj: Any, dtype: Any = None, device: Any = None, copy: bool | None =
                 obj = elementwise.real(obj)
             return astype(obj, dtype)
         return copied(obj) if copy else obj
-    if dtype is None and copy is None:
-        return Tensor(obj)
-    Tensor(obj)  # an error for what is no array of numbers
-    return Tensor(array_library(obj).asarray(obj, dtype=dtype, copy=copy))
+    array = Tensor(obj).data  # or an error, for what is no array of numbers
+    if dtype is not None or copy is not None:
+        array = array_library(obj).asarray(obj, dtype=dtype, copy=copy)
+    return Tensor(_placed(array, device))
 
 
 def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -70,9 +74,7 @@ def from_dlpack(x: Any, device: Any = None, copy: bool | None = None) -> Tensor:
     >>> gn.from_dlpack(np.array([1.0, 2.0]))
     Tensor([1., 2.], dtype=float64)
     """
-    check_device(device)
-    options = {"device": device, "copy": copy}
-    return Tensor(np.from_dlpack(x, **{k: v for k, v in options.items() if v is not None}))
+    return Tensor(_placed(np.from_dlpack(x, copy=copy), device))
 
 
 def arange(
@@ -84,13 +86,12 @@ def arange(
     >>> gn.arange(1, 7, 2)
     Tensor([1, 3, 5], dtype=int64)
     """
-    check_device(device)
     start, stop, step = (_constant(value, "arange") for value in (start, stop, step))
     if stop is None:
         start, stop = 0 * start, start
     if not isinstance(step, str) and step == 0:
         raise ZeroDivisionError(errors.no_step(start, stop))
-    return Tensor(np.arange(start, stop, step, dtype=dtype))
+    return Tensor(_placed(np.arange(start, stop, step, dtype=dtype), device))
 
 
 def linspace(
@@ -102,14 +103,13 @@ def linspace(
     >>> gn.linspace(0, 1, 5)
     Tensor([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float64)
     """
-    check_device(device)
     start, stop = (_constant(value, "linspace") for value in (start, stop))
     try:
         if index(num) < 0:
             raise ValueError(errors.how_many("linspace", num))
     except TypeError:
         raise TypeError(errors.how_many("linspace", num)) from None
-    return Tensor(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint))
+    return Tensor(_placed(np.linspace(start, stop, num, dtype=dtype, endpoint=endpoint), device))
 
 
 def _constant(value: Any, function: str) -> Any:
@@ -126,20 +126,20 @@ def _constant(value: Any, function: str) -> Any:
 
 def empty(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of a shape, with whatever numbers the memory holds."""
-    lengths = _lengths("empty", shape, dtype, device)
-    return Tensor(np.empty(lengths, dtype=dtype))
+    lengths = _lengths("empty", shape, dtype)
+    return Tensor(_placed(np.empty(lengths, dtype=dtype), device))
 
 
 def zeros(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Zeros: `zeros(3)`, `zeros((2, 3))`; float64 unless another dtype is given."""
-    lengths = _lengths("zeros", shape, dtype, device)
-    return Tensor(np.zeros(lengths, dtype=dtype))
+    lengths = _lengths("zeros", shape, dtype)
+    return Tensor(_placed(np.zeros(lengths, dtype=dtype), device))
 
 
 def ones(shape: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """Ones: `ones(3)`, `ones((2, 3))`; float64 unless another dtype is given."""
-    lengths = _lengths("ones", shape, dtype, device)
-    return Tensor(np.ones(lengths, dtype=dtype))
+    lengths = _lengths("ones", shape, dtype)
+    return Tensor(_placed(np.ones(lengths, dtype=dtype), device))
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -152,17 +152,16 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, device: Any = None) -> 
     Tensor([[3, 3],
             [3, 3]], dtype=int64)
     """
-    lengths = _lengths("full", shape, None, device)
+    lengths = _lengths("full", shape)
     if isinstance(fill_value, Tensor):
-        return copied(broadcast_to(asarray(fill_value, dtype=dtype), lengths))
-    return Tensor(np.full(lengths, fill_value, dtype=dtype))
+        return copied(broadcast_to(asarray(fill_value, dtype=dtype, device=device), lengths))
+    return Tensor(_placed(np.full(lengths, fill_value, dtype=dtype), device))
 
 
-def _lengths(name: str, shape: Any, dtype: Any, device: Any) -> tuple[int, ...]:
+def _lengths(name: str, shape: Any, dtype: Any = None) -> tuple[int, ...]:
     """A shape as a tuple; TypeError for what is none, ValueError for a negative length."""
     if isinstance(shape, int) and isinstance(dtype, int):  # zeros(2, 3)
         raise TypeError(errors.shape_in_parts(name, (shape, dtype)))
-    check_device(device)
     try:
         lengths = tuple(map(index, shape)) if isinstance(shape, Iterable) else (index(shape),)
     except TypeError:
@@ -183,8 +182,8 @@ def eye(
             [0., 0., 1.]], dtype=float64)
     """
     n_cols = n_rows if n_cols is None else n_cols
-    rows, columns = _lengths("eye", (n_rows, n_cols), None, device)
-    return Tensor(np.eye(rows, columns, k=k, dtype=dtype))
+    rows, columns = _lengths("eye", (n_rows, n_cols))
+    return Tensor(_placed(np.eye(rows, columns, k=k, dtype=dtype), device))
 
 
 # --- Like another: of an array an array, of a Tensor a Tensor -------------------------------------
@@ -217,16 +216,18 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, device: Any = None) ->
 
 
 def _like(name: str, x: Any, dtype: Any, device: Any, *fill_value: Any) -> Any:
-    check_device(device)
     data = x.data if isinstance(x, Tensor) else x
-    array = getattr(array_library(data), name)(data, *fill_value, dtype=dtype)
+    array = _placed(getattr(array_library(data), name)(data, *fill_value, dtype=dtype), device)
     return Tensor(array) if isinstance(x, Tensor) else array
 
 
-def check_device(device: Any) -> None:
-    """ValueError for a device that these arrays cannot be on."""
-    if device not in (None, "cpu"):
+def _placed(array: Any, device: Any) -> Any:
+    """An array on a device, which may be that of another library: "torch:cuda"."""
+    if device is None or device == "cpu":
+        return array
+    if isinstance(device, str) and device.partition(":")[0] not in NAMES:
         raise ValueError(errors.no_such_device(device))
+    return moved(array, *target(device))
 
 
 # --- From one library to another ------------------------------------------------------------------

@@ -120,7 +120,8 @@ def result_type(*arrays_and_dtypes: Any) -> Any:
 
     A Python number leaves a dtype as it is, unless it is of a higher kind.
 
-    >>> result_type(Tensor([1.0], dtype=float32), float32, 2.0)
+    >>> import gradnerve as gn
+    >>> result_type(gn.Tensor([1.0], dtype=float32), float32, 2.0)
     dtype('float32')
     """
     return np.result_type(

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from gradnerve import errors, graph, writing
+from gradnerve.backends import array_library, device, library_name, moved
+from gradnerve.objects import attributes
 from gradnerve.tensor import Tensor
 
 
@@ -24,7 +24,8 @@ class Optimizer:
             raise TypeError(errors.not_parameters(name, params))
         self.params = list(params)
         if not self.params:
-            raise ValueError(errors.no_parameters(name, getattr(params, "module", None)))
+            module = getattr(params, "module", None)
+            raise ValueError(errors.no_parameters(name, module, attributes(module)))
         seen: set[int] = set()
         for i, parameter in enumerate(self.params):
             if not isinstance(parameter, Tensor):
@@ -54,12 +55,23 @@ class Optimizer:
     def step(self) -> None:
         """Move each parameter that has a gradient."""
         moving = [i for i, parameter in enumerate(self.params) if parameter._grad is not None]
+        in_place = []
         for i in moving:
-            self.update(i, self.params[i]._data, self.params[i]._grad)
-        writing.changed((self.params[i]._data for i in moving), next(graph.numbers))
+            data = self.params[i]._data
+            new = self.update(i, data, self.params[i]._grad)
+            if new is None and not hasattr(data, "__isub__"):
+                raise TypeError(errors.not_moved(type(self).__name__, data))
+            if new is None or new is data:
+                in_place.append(data)
+            else:
+                self.params[i]._data = new
+        writing.changed(in_place, next(graph.numbers))
 
-    def update(self, i: int, data: Any, grad: Any) -> None:
-        """Move the i-th parameter's data, in place."""
+    def update(self, i: int, data: Any, grad: Any) -> Any:
+        """Move the i-th parameter's data, and return it.
+
+        In place where it can be (then nothing need be returned): JAX's arrays never change.
+        """
         raise NotImplementedError
 
 
@@ -88,18 +100,21 @@ class SGD(Optimizer):
         self.momentum, self.weight_decay = momentum, weight_decay
         self.velocity: list[Any] = [None] * len(self.params)
 
-    def update(self, i: int, data: Any, grad: Any) -> None:
+    def update(self, i: int, data: Any, grad: Any) -> Any:
         """w ← w - lr v."""
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         if self.momentum:
             if self.velocity[i] is None:
-                self.velocity[i] = np.array(grad)
+                self.velocity[i] = array_library(grad).asarray(grad, copy=True)
             else:
-                self.velocity[i] *= self.momentum
-                self.velocity[i] += grad
+                velocity = beside(data, self.velocity[i])
+                velocity *= self.momentum
+                velocity += grad
+                self.velocity[i] = velocity
             grad = self.velocity[i]
         data -= self.lr * grad
+        return data
 
 
 class Adam(Optimizer):
@@ -129,24 +144,33 @@ class Adam(Optimizer):
         self._check("eps", eps, 0, math.inf)
         self._check("weight_decay", weight_decay, 0, math.inf)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        self.mean = [np.zeros_like(p._data) for p in self.params]
-        self.square = [np.zeros_like(p._data) for p in self.params]
+        self.mean = [array_library(p._data).zeros_like(p._data) for p in self.params]
+        self.square = [array_library(p._data).zeros_like(p._data) for p in self.params]
         self.steps = [0] * len(self.params)
 
-    def update(self, i: int, data: Any, grad: Any) -> None:
+    def update(self, i: int, data: Any, grad: Any) -> Any:
         """w ← w - lr m̂ / (√v̂ + ε)."""
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         beta1, beta2 = self.betas
-        mean, square = self.mean[i], self.square[i]
+        mean, square = beside(data, self.mean[i]), beside(data, self.square[i])
         self.steps[i] += 1
         mean *= beta1
         mean += (1 - beta1) * grad
         square *= beta2
         square += (1 - beta2) * grad * grad
-        root = np.sqrt(square)
-        root /= math.sqrt(1 - beta2 ** self.steps[i])
+        self.mean[i], self.square[i] = mean, square
+        root = array_library(square).sqrt(square)
+        root /= (1 - beta2 ** self.steps[i]) ** 0.5
         root += self.eps
         step = mean / root
         step *= self.lr / (1 - beta1 ** self.steps[i])
         data -= step
+        return data
+
+
+def beside(data: Any, state: Any) -> Any:
+    """An optimiser's state, in the library that a parameter was moved to meanwhile."""
+    if type(state) is type(data):
+        return state
+    return moved(state, library_name(data), device(data))
