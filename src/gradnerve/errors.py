@@ -820,6 +820,12 @@ def not_an_array(data: Any) -> str:
     )
 
 
+MASKED = (
+    "a masked array: gradients know no masks, and what the mask hides would take part. Write "
+    "array.filled(value) for an array, and gn.where(array.mask, other, result) for the places."
+)
+
+
 def attached(what: str) -> str:
     return (
         f"{what} would take this tensor out of the graph, and its gradient would be lost in "
@@ -1250,7 +1256,7 @@ def bad_number(optimiser: str, name: str, value: Any, wanted: str) -> str:
 
 def wrong_gradient(
     i: int, name: str | None, shape: tuple, element: tuple | None, got: float, expected: float,
-    blame: str,
+    blame: str, kink: tuple[float, float] | None,
 ) -> str:  # fmt: skip
     who = f"input {i}" + (f" ({name!r})" if name else "") + f" of shape {shape}"
     where = "along a random direction" if element is None else f"at element {element}"
@@ -1259,10 +1265,26 @@ def wrong_gradient(
         f"finite differences {expected:.8g}."
     )
     if blame:
-        return message + f" The operator most likely to blame is {blame}."
+        message += f" The operator most likely to blame is {blame}."
+    if kink is not None:
+        return message + (
+            f" But to the left and to the right the differences are {kink[0]:.4g} and "
+            f"{kink[1]:.4g}: the function has a kink or a jump here, where a gradient is a choice "
+            "(check beside it), or bends within eps."
+        )
+    if blame:
+        return message
     return (
         message
         + " Each operator's own rule agrees with its finite difference: is the function smooth?"
+    )
+
+
+def changes_by_itself(f: Any) -> str:
+    name = getattr(f, "__name__", "the function")
+    return (
+        f"gradcheck: {name} gives something else when it is called again with the same inputs, so "
+        "there is no difference to compare with. Draw its random numbers before, and hand them in."
     )
 
 
