@@ -15,7 +15,10 @@ BLOCK = re.compile(r"^```python\n(.*?)^```(?:\n+```text\n(.*?)^```)?", re.MULTIL
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_blocks_run(page, tmp_path, monkeypatch):
+def test_blocks_run(page, tmp_path, monkeypatch, request):
+    if page.name == "backends.md":
+        for library in ("jax", "torch"):
+            request.getfixturevalue(library)
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")
     names = {"__name__": "__docs__"}  # the blocks of a page follow one another
