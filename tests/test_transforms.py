@@ -4,6 +4,8 @@ import collections
 import functools
 import math
 import tracemalloc
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -626,6 +628,191 @@ def test_argnums_of_numpy():
     assert gn.jacobian(f, argnums=np.int32(0))(2.0, 3.0) == 3.0
     with pytest.raises(TypeError, match=r"a number or a tuple of numbers, not 0\.5"):
         gn.grad(f, argnums=0.5)
+
+
+# --- What a Module is made of ---------------------------------------------------------------------
+
+
+class WithSlots(gn.nn.Module):
+    __slots__ = ("__hidden", "inner", "unset", "w")
+
+    def __init__(self):
+        self.w = gn.nn.Parameter(np.array([2.0, 3.0]))
+        self.inner = [gn.nn.Linear(2, 1, dtype="float64")]
+        self.__hidden = gn.nn.Parameter(np.array(5.0))
+
+    def forward(self, x):
+        return self.inner[0](x * self.w).sum() * self.__hidden
+
+
+class Helper:
+    """No Module, but it holds one, or a part of one."""
+
+    def __init__(self, layer):
+        self.layer, self.calls = layer, [0]
+
+    def __call__(self, x):
+        self.calls[0] += 1
+        return self.layer(x)
+
+
+class HelperWithSlots:
+    __slots__ = ("layer", "owner")
+
+    def __init__(self, layer):
+        self.layer, self.owner = layer, self
+
+    def __call__(self, x):
+        return self.owner.layer(x)
+
+
+@dataclass(frozen=True)
+class FrozenHelper:
+    layer: object
+
+    def __call__(self, x):
+        return self.layer(x)
+
+
+class Holder(gn.nn.Module):
+    """A Module whose forward goes through something else that holds its layer."""
+
+    def __init__(self, helper):
+        self.layer = gn.nn.Linear(2, 1, dtype="float64")
+        self.helper = helper(self.layer)
+
+    def forward(self, x):
+        return self.helper(x).sum()
+
+
+def through_a_list(layer):
+    layers = [layer]
+    return lambda x: layers[0](x)
+
+
+def through_a_default(layer):
+    return lambda x, layer=layer: layer(x)
+
+
+def through_each_other(layer):
+    first, second = Helper(None), Helper(layer)
+    first.layer, second.friend = second, first
+    return first
+
+
+def through_a_set(layer):
+    layers = {layer}
+    return lambda x: next(iter(layers))(x)
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        Helper, HelperWithSlots, FrozenHelper, through_a_list, through_a_default, through_a_set,
+        through_each_other, lambda layer: layer.forward, lambda layer: Helper(layer).__call__,
+        lambda layer: functools.partial(gn.nn.functional.linear, weight=layer.weight),
+        lambda layer: {"f": Helper(layer)}["f"], lambda layer: SimpleNamespace(f=layer).f,
+    ],
+)  # fmt: skip
+def test_whatever_holds_a_module_is_copied_with_it(helper):
+    model, x = Holder(helper), np.array([3.0, 4.0])
+    gradient = gn.grad(lambda model: model(x))(model)
+    np.testing.assert_array_equal(gradient["layer.weight"], [x])
+    model(x).backward()
+    np.testing.assert_array_equal(model.layer.weight.grad, [x])
+
+
+def test_a_module_with_slots():
+    model, x = WithSlots(), np.array([3.0, 4.0])
+    names = [name for name, _ in model.named_parameters()]
+    assert sorted(names) == ["_WithSlots__hidden", "inner.0.bias", "inner.0.weight", "w"]
+    gradients = gn.grad(lambda model: model(x))(model)
+    model(x).backward()
+    assert list(gradients) == names
+    for name, parameter in model.named_parameters():
+        np.testing.assert_array_equal(gradients[name], parameter.grad)
+    other = WithSlots()
+    other.load_state_dict(model.state_dict())
+    assert other(x).item() == model(x).item()
+
+
+def test_what_leads_to_no_module_is_shared_and_not_copied():
+    class Model(gn.nn.Module):
+        def __init__(self):
+            self.w = gn.nn.Parameter(np.array(2.0))
+            self.history, self.logger = [], SimpleNamespace(count=0)
+            calls = 0
+
+            def count():
+                nonlocal calls
+                calls += 1
+                return calls
+
+            self.count = count
+
+        def forward(self):
+            self.history.append(1)
+            self.logger.count += 1
+            self.count()
+            return self.w * 1.0
+
+    model = Model()
+    gn.grad(lambda model: model())(model)
+    assert model.history == [1] and model.logger.count == 1 and model.count() == 2
+
+
+def test_a_closed_over_module_is_a_constant():
+    model = gn.nn.Linear(2, 1, dtype="float64")
+    x = np.array([3.0, 4.0])
+    twice = gn.grad(lambda m: (m(x) + 10 * model(x)).sum())(model)
+    np.testing.assert_array_equal(twice["weight"].data, [x])
+
+
+def test_a_result_kept_on_a_module_is_no_parameter():
+    class Model(gn.nn.Module):
+        def __init__(self):
+            self.w = gn.Tensor([2.0], requires_grad=True)
+            self.mean = gn.Tensor([0.0])
+
+        def forward(self, x):
+            self.h = self.w * x
+            self.seen = [self.h.detach()]
+            return self.h.sum()
+
+    model = Model()
+    for _ in range(2):
+        model(3.0).backward()  # the second time `h` is there from the first
+        assert [name for name, _ in model.named_parameters()] == ["w"]
+        assert sorted(model.state_dict()) == ["mean", "seen.0", "w"]
+        assert list(gn.grad(lambda model: model(3.0))(model)) == ["w"]
+        gn.optim.SGD(model.parameters(), lr=0.1).step()
+    model.requires_grad_(False)
+    assert not model.w.requires_grad
+
+
+def test_transforms_of_transforms_of_a_module():
+    class Model(gn.nn.Module):
+        def __init__(self):
+            self.w = gn.Tensor([2.0, 3.0], requires_grad=True)
+            self.frozen = gn.nn.Parameter(np.array([5.0]), requires_grad=False)
+
+        def forward(self, x):
+            return (self.w**3 * x).sum() * self.frozen.sum() ** 2
+
+    def slope(model):
+        inner = gn.grad(lambda model: model(1.0))(model)
+        assert list(inner) == [name for name, _ in model.named_parameters()] == ["w", "frozen"]
+        return inner["w"].sum()
+
+    model = Model()
+    second = gn.grad(slope)(model)
+    np.testing.assert_allclose(second["w"], [6 * 2 * 25, 6 * 3 * 25])
+    np.testing.assert_allclose(second["frozen"], [(3 * 4 + 3 * 9) * 2 * 5])
+    third = gn.grad(lambda model: gn.grad(slope)(model)["w"].sum())(model)
+    np.testing.assert_allclose(third["w"], [150, 150])
+    hessian = gn.hessian(lambda model: model(1.0))(model)
+    np.testing.assert_allclose(hessian["w"]["w"], np.diag([300, 450]))
+    assert type(second["w"]) is np.ndarray and type(hessian["w"]["frozen"]) is np.ndarray
 
 
 # --- A number made of a traced tensor -------------------------------------------------------------

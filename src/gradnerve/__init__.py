@@ -13,6 +13,7 @@ from gradnerve.check import gradcheck
 from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
+from gradnerve.jit import jit
 from gradnerve.moving import to
 from gradnerve.ops.creation import *
 from gradnerve.ops.diagonal import *
@@ -45,6 +46,8 @@ from gradnerve.transforms import (
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
 
 import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
+
+from gradnerve.control import cond, scan, while_loop  # isort: skip (gn.linalg.cond is another)
 
 from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors)
 

@@ -67,7 +67,7 @@ def _function_called() -> str:
     found = ""
     while frame is not None and _is_inside(frame.f_code.co_filename):
         name, module = frame.f_code.co_name, frame.f_globals
-        if name in module.get("__all__", ()) or module["__name__"] == "gradnerve.methods":
+        if name in module.get("__all__", ()) or module.get("__name__") == "gradnerve.methods":
             found = name
         frame = frame.f_back
     return found
@@ -90,23 +90,25 @@ def _as_written(operator: str, names: Sequence[str]) -> dict[str, str]:
     """
     frame = _user_frame()
     node = _parsed(f"({_code(frame)})") or _parsed(_code(frame))  # an expression, or x += y
-    parts: list[tuple[str, ast.expr]] = []
+    parts: dict[str, Any] = {}
     match node:
-        case ast.BinOp(left, op, right) | ast.AugAssign(left, op, right):
+        case (
+            ast.BinOp(left, op, right)
+            | ast.AugAssign(left, op, right)
+            | ast.Compare(left, [op], [right])
+        ):
             if type(op) is SYMBOLS.get(operator):
-                parts = list(zip(names, (left, right), strict=False))
-        case ast.Compare(left, [op], [right]):
-            if type(op) is SYMBOLS.get(operator):
-                parts = list(zip(names, (left, right), strict=False))
+                parts = dict(zip(names, (left, right), strict=False))
         case ast.Call(func, args, keywords):
-            parts = [*zip(names, args, strict=False), *((k.arg or "", k.value) for k in keywords)]
             *modules, name = ast.unparse(func).split(".")
             known = {**frame.f_globals, **frame.f_locals}
             a_function = not modules or isinstance(known.get(modules[0]), ModuleType)
             starred = any(isinstance(arg, ast.Starred) for arg in args)
-            if name != operator or not a_function or starred or _function_called():
-                return {}  # a method, or a function whose arguments are others
-    written = {name: ast.unparse(part) for name, part in parts}
+            # Of a method, and of a function that is made of operators, the arguments are others.
+            if name == operator and a_function and not starred and not _function_called():
+                parts = dict(zip(names, args, strict=False))
+                parts |= {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    written = {name: ast.unparse(part) for name, part in parts.items()}
     return {name: text for name, text in written.items() if len(text) <= 40}
 
 
@@ -230,8 +232,8 @@ CODE = {"getitem": "x[key]", "setitem": "x[key] = value"}
 
 def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[Any]) -> Exception:
     """The same exception, saying which operator failed, on what, and how it might be mended."""
-    if hasattr(error, "explained"):
-        return error  # by an operator inside this one
+    if hasattr(error, "explained") or type(error).__module__.startswith("jax"):
+        return error  # by an operator inside this one, or by `gn.jit`
     if len(args) > len(names):  # the last takes any number
         *names, last = names
         names = [*names, *(f"{last}[{i}]" for i in range(len(args) - len(names)))]
@@ -240,11 +242,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
     error = _wrong_axis(error, given) or error
     message = _shapes_or_types(error, name, given)
     if message is None:
-        message = (
-            str(error)
-            if str(error).startswith(CODE.get(name, f"{name} "))
-            else (f"{CODE.get(name, name)}: {error}")
-        )
+        shown = CODE.get(name, name)
+        message = str(error) if str(error).startswith(f"{shown} ") else f"{shown}: {error}"
         message += "".join(
             f"\n  {n}: {describe(arg)}" for n, arg in given.items() if _is_array(arg)
         )
@@ -1212,11 +1211,11 @@ def target_shape(
     return message
 
 
-def no_parameters(optimiser: str, module: Any) -> str:
+def no_parameters(optimiser: str, module: Any, attributes: Mapping[str, Any]) -> str:
     if module is None:
         return f"{optimiser} got no parameters: pass model.parameters(), or a list of Tensors"
     name = type(module).__name__
-    parts = [f"{key} ({type(value).__name__})" for key, value in vars(module).items()]
+    parts = [f"{key} ({type(value).__name__})" for key, value in attributes.items()]
     message = f"{optimiser} got no parameters: {name} has no attributes."
     if parts:
         message = (
@@ -1366,3 +1365,148 @@ def outer_broadcast(
 def _range(arg: Any) -> str:
     data = getattr(arg, "_data", arg)
     return f"from {data.min():.4g} to {data.max():.4g}" if data.size else "empty"
+
+
+# --- gn.jit ---------------------------------------------------------------------------------------
+
+
+def _called(f: Any) -> str:
+    return getattr(f, "__name__", type(f).__name__) + "()"
+
+
+def jit_of_a_result(where: str, tensor: Any) -> str:
+    return (
+        f"{where} of a compiled function is the result of `{tensor._record[0].name}`, and gradients "
+        "cannot flow from compiled code into the graph outside. Compute it inside the function, or "
+        "give it x.detach()."
+    )
+
+
+def jit_unhashable(where: str, value: Any) -> str:
+    return (
+        f"{where} of a compiled function is a {type(value).__name__}, which is neither a tree of arrays "
+        "(a list, tuple, dict, Tensor, Module) nor hashable, so that the compiled code could not be "
+        "told from that for another value."
+    )
+
+
+def jit_closure(function: str, name: str, value: Any) -> str:
+    return (
+        f"{function}() is compiled, and uses {name!r} ({type(value).__name__}) from outside: its "
+        f"arrays would be constants of the code, and never change. Give it as an argument: "
+        f"{function}({name}, ...)."
+    )
+
+
+def jit_outside(tensor: Any) -> str:
+    return (
+        f"backward() in a compiled function reaches a tensor that the function was not given "
+        f"({describe(tensor)}): its .grad could not be written back. Give it, or the Module that it "
+        "is part of, as an argument."
+    )
+
+
+def jit_leak(f: Any, tensor: Any) -> str:
+    return (
+        f"{_called(f)} is compiled, and has left a tensor ({describe(tensor)}) outside, in a list, a "
+        "global, an attribute or a tensor that it was not given. It has no value: the function runs "
+        "in Python only once. Return it instead."
+    )
+
+
+def jit_many_shapes(f: Any, name: str, count: int) -> str:
+    return (
+        f"{_called(f)} is compiled for the {count}th time, as the shape of {name} is another one again. "
+        "Each compilation takes far longer than a call: pad to a fixed shape, or drop the last, "
+        "smaller batch."
+    )
+
+
+def jit_explained(error: Exception, f: Any) -> str | None:
+    """What an error of JAX's means to who wrote f; None for an error that is not JAX's."""
+    import jax.errors
+
+    kinds = {
+        jax.errors.TracerBoolConversionError: "decides by a value",
+        jax.errors.TracerArrayConversionError: "makes a NumPy array of a value, or calls NumPy with it",
+        jax.errors.TracerIntegerConversionError: "needs a whole number that Python knows, for a "
+        "length, an index or range()",
+        jax.errors.NonConcreteBooleanIndexError: "makes a result whose shape depends on values",
+        jax.errors.ConcretizationTypeError: "makes a Python number of a value",
+        jax.errors.UnexpectedTracerError: "uses a tensor that was left over from another compilation",
+    }
+    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), None)
+    if what is None:
+        return None
+    return (
+        f"{at(_users_line_of(error))} {what}. {_called(f)} is compiled: it runs in Python only once, "
+        "before there are values. For one value or another write gn.where(condition, a, b); for code "
+        "that is run or not, or again, gn.cond, gn.while_loop, gn.scan; for NumPy's functions on "
+        "tensors, GradNerve's; to print or count, return the tensor and do it outside."
+    )
+
+
+def _users_line_of(error: Exception) -> tuple[str, int]:
+    """The innermost line of a traceback that is neither GradNerve's nor a library's."""
+    line = ("", 0)
+    traceback = error.__traceback__
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if not (_is_inside(filename) or "site-packages" in filename):
+            line = filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def scan_pair(value: Any) -> str:
+    return (
+        f"scan: f returns a pair (the next carry, what is kept of this round), not {_kind_of(value)}; "
+        "where nothing is kept, (carry, None)"
+    )
+
+
+def scan_lengths(lengths: Iterable[Any]) -> str:
+    found = sorted(map(str, lengths))
+    if not found:
+        return "scan: how often? Give xs, or length="
+    if "None" in found:
+        return "scan: xs are arrays whose first axis is the loop's; a single number has no axis"
+    return f"scan: the first axes of xs, and length, are to agree; they are {', '.join(found)}"
+
+
+def other_carry(name: str, before: Any, after: Any) -> str:
+    return (
+        f"{name}: each round gets what the one before returned, so f has to return what is like what "
+        f"it got; it got {before}, and returned {after}"
+    )
+
+
+def other_branch(first: Any, shapes: Any, second: Any, others: Any) -> str:
+    if first != second:
+        return f"cond: the branches return different structures: {first} and {second}"
+    pairs = zip(shapes, others, strict=True)
+    a, b = next((a, b) for a, b in pairs if a != b)
+    return (
+        f"cond: the branches return different arrays: {a[1]} of shape {a[0]}, and {b[1]} of shape "
+        f"{b[0]}"
+    )
+
+
+def one_value(name: str, shape: tuple[int, ...]) -> str:
+    return (
+        f"{name}: the condition is one value, not an array of shape {tuple(shape)}: reduce it by "
+        "gn.all or gn.any, or choose element by element with gn.where(condition, a, b)"
+    )
+
+
+WHILE_GRADIENT = (
+    "while_loop in compiled code has no gradient: how many rounds there are, and so how much would "
+    "have to be kept for backward, is not known. Use gn.scan with a fixed number of rounds, or "
+    "gn.no_grad() around the loop."
+)
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"a {type(value).__name__}"

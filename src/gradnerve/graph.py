@@ -53,6 +53,9 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 readings: ContextVar[dict[Any, Any] | None] = ContextVar("readings", default=None)
 """While a transform traces a function: what was read as a Python number there, and where."""
 
+given: ContextVar[tuple[int, frozenset[int]] | None] = ContextVar("given", default=None)
+"""While a function is being compiled: since when, and the ids of the Tensors it was given."""
+
 numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
@@ -275,7 +278,10 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
     """Add to `.grad`, for every tensor that led to `root` and that somebody still holds."""
     if not root._requires_grad:
         raise errors.NoGradientPath(errors.no_path(root))
+    since, own = given.get() or (0, None)
     for tensor, ct in flow(root, _seed(root, gradient), free=not retain_graph):
+        if own is not None and tensor._number > since and id(tensor) not in own:
+            raise RuntimeError(errors.jit_outside(tensor))
         ct = gradient_of(ct)
         if tensor._grad is None and tensor._record is None:
             tensor._grad = ct  # a leaf's cotangent shares memory with nothing

@@ -323,7 +323,7 @@ class Tensor(ArrayMethods):
         Tensor([1.], dtype=float64)
         """
         name, place = target(library)
-        if name == library_name(self._data) and place in (None, self.device):
+        if name == library_name(self._data) and (place is None or place == self.device):
             return self
         return ops.convert(self, name, place)
 

@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import index
-from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from gradnerve.backends import (
     libraries,
     size,
 )
+from gradnerve.objects import Substitution, is_module
 from gradnerve.tensor import Tensor
 from gradnerve.writing import as_it_was, requiring
 
@@ -285,13 +285,13 @@ class _Traced:
     def __init__(self, f: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool = False):
         since = next(graph.numbers)  # whatever has a higher number is older
         outer = graph.recording.get()
-        leaves, self.structure = tree().tree_flatten(primals, is_leaf=_is_module)
+        leaves, self.structure = tree().tree_flatten(primals, is_leaf=is_module)
         self.inputs = []
         for n, leaf in enumerate(leaves):
             try:
                 self.inputs.append(_Input(leaf, outer))
             except TypeError as error:
-                path = tree().tree_paths(primals, is_leaf=_is_module)[n]
+                path = tree().tree_paths(primals, is_leaf=is_module)[n]
                 raise TypeError(errors.at_path(path, error)) from None
         self.variables: list[Any] = [v for i in self.inputs for v in i.variables]
         began = next(graph.numbers)
@@ -445,16 +445,19 @@ class _Input:
     """One leaf among the primals, and the fresh Tensors that stand for it."""
 
     def __init__(self, leaf: Any, outer: bool):
-        self.module = leaf if _is_module(leaf) else None
+        self.module = leaf if is_module(leaf) else None
         self.is_tensor = isinstance(leaf, Tensor)
         if self.module is not None:
             named = list(leaf.named_parameters())
             self.names, given = [name for name, _ in named], [p for _, p in named]
-            # A parameter is a value, unless an outer transform put a traced one in its place.
-            self.attached = outer and any(p._record is not None for p in given)
-            self.variables = [fresh(p, self.attached) for p in given]
+            # A parameter is a value, unless an outer transform put a traced one in its place. That
+            # one is known by its record: all that stand in for parameters have one.
+            traced = [outer and p._record is not None for p in given]
+            self.attached = any(traced)
+            values = [p if t else fresh(p, False) for p, t in zip(given, traced, strict=True)]
+            self.variables = [fresh(value, True) for value in values]
             new = {id(p): v for p, v in zip(given, self.variables, strict=True)}
-            self.fresh = _with_parameters(leaf, new, {})
+            self.fresh = Substitution(new)(leaf)
             return
         if not self.is_tensor:
             leaf = _primal_array(leaf)
@@ -476,69 +479,6 @@ def fresh(value: Any, attached: bool) -> Tensor:
         with recording(True):
             return ops.identity(value)
     return Tensor(getattr(value, "_data", value), requires_grad=True)
-
-
-def _is_module(value: Any) -> bool:
-    return hasattr(value, "named_parameters")
-
-
-def _with_parameters(value: Any, new: dict[int, Tensor], made: dict[int, Any]) -> Any:
-    """A copy of a Module (or of a list, tuple or dict in it) with other Tensors as parameters."""
-    if id(value) in new:
-        return new[id(value)]
-    if id(value) in made:
-        return made[id(value)]
-    if isinstance(value, list):
-        return [_with_parameters(part, new, made) for part in value]
-    if isinstance(value, tuple):
-        parts = [_with_parameters(part, new, made) for part in value]
-        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
-    if isinstance(value, dict):
-        return {key: _with_parameters(part, new, made) for key, part in value.items()}
-    # What holds the module that it is an attribute of, or a part of it, is handed the copy: else
-    # it would compute with the old parameters, and the gradient of the new ones be lost.
-    if isinstance(value, MethodType) and _is_module(value.__self__):
-        return MethodType(value.__func__, _with_parameters(value.__self__, new, made))
-    if isinstance(value, functools.partial):
-        held = (value.func, value.args, value.keywords)
-        func, given, options = (_with_parameters(part, new, made) for part in held)
-        return functools.partial(func, *given, **options)
-    if isinstance(value, FunctionType) and value.__closure__:
-        return _with_closure(value, new, made)
-    if not _is_module(value):
-        return value
-    copy = made[id(value)] = object.__new__(type(value))
-    for name, part in vars(value).items():
-        vars(copy)[name] = _with_parameters(part, new, made)
-    return copy
-
-
-def _with_closure(f: FunctionType, new: dict[int, Tensor], made: dict[int, Any]) -> FunctionType:
-    """A function with copies of the Modules that it closes over, or itself if there are none."""
-    cells: list[Any] = []
-    changed = False
-    made[id(f)] = f  # it may close over itself
-    for cell in f.__closure__ or ():
-        try:
-            before = cell.cell_contents
-        except ValueError:  # nothing is in it yet
-            before = None
-        if (
-            _is_module(before)
-            or id(before) in new
-            or isinstance(before, (MethodType, FunctionType))
-        ):
-            after = _with_parameters(before, new, made)
-            changed = changed or after is not before
-            cell = cell if after is before else CellType(after)
-        cells.append(cell)
-    if not changed:
-        return f
-    copy = FunctionType(f.__code__, f.__globals__, f.__name__, f.__defaults__, tuple(cells))
-    copy.__kwdefaults__ = f.__kwdefaults__
-    vars(copy).update(vars(f))
-    made[id(f)] = copy
-    return copy
 
 
 def _primal_array(leaf: Any) -> Any:

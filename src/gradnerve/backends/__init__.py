@@ -121,6 +121,8 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
             if first is None:
                 first, place = library, i
             elif library is not first and library is not None:
+                if not all(map(is_concrete, values)):
+                    return [_as_constant(value) for value in values]
                 a, b = (_argument(names, j, len(values)) for j in (place, i))
                 two = library_name(values[place]), library_name(value)
                 raise TypeError(errors.two_libraries(name, a, b, two, tuple(map(spelled, two))))
@@ -133,6 +135,11 @@ def _argument(names: Sequence[str], i: int, count: int) -> str:
     """The name of the i-th of so many arguments: "x1", or "arrays[1]"."""
     last = len(names) - 1
     return names[i] if count <= len(names) or i < last else f"{names[last]}[{i - last}]"
+
+
+def _as_constant(value: Any) -> Any:
+    """NumPy's array beside those of compiled code: it becomes part of the code."""
+    return moved(value, "jax") if isinstance(value, np.ndarray) else value
 
 
 # --- Values ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.extend
 import jax.scipy.linalg
 import jax.scipy.special
 import numpy as np
@@ -290,3 +291,72 @@ def _matrix_rank(x: Array, rtol: Any = None) -> Array:
 
 
 linalg.matrix_rank = _matrix_rank
+
+
+# --- Compilation (`gradnerve.jit`) ----------------------------------------------------------------
+
+
+class OtherShapes(Exception):
+    """A program was called with other shapes than it was traced with."""
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is JAX's, a tracer included."""
+    return isinstance(value, jax.Array)
+
+
+def copied(array: Any) -> Array:
+    """A copy."""
+    return namespace.array(array, copy=True)
+
+
+def uniform(seed: Array, count: int, shape: tuple[int, ...]) -> Array:
+    """Random numbers from 0 to below 1, float32: the count-th of a seed (two uint32)."""
+    key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+    return jax.random.uniform(jax.random.fold_in(key, count), shape, namespace.float32)
+
+
+def seed_from(seed: Array, number: Any) -> Array:
+    """Another seed, for each number one."""
+    key = jax.random.wrap_key_data(seed, impl="threefry2x32")
+    return jax.random.key_data(jax.random.fold_in(key, number))
+
+
+def scan(f: Any, carry: list[Any], xs: list[Any], length: int, reverse: bool) -> Any:
+    """A loop; f gets the carry, and the x and the number of its round."""
+    rounds = namespace.arange(length)
+    return lax.scan(f, carry, (xs, rounds), length=length, reverse=reverse)
+
+
+def cond(pred: Any, if_true: Any, if_false: Any, arrays: list[Any]) -> list[Any]:
+    """One of two functions of a list of arrays."""
+    return lax.cond(namespace.asarray(pred, dtype=bool), if_true, if_false, arrays)
+
+
+def while_loop(condition: Any, f: Any, arrays: list[Any]) -> list[Any]:
+    """f again and again, while the condition holds."""
+    return lax.while_loop(condition, f, arrays)
+
+
+def traced(f: Any, *arguments: Any) -> Any:
+    """What f computes, as JAX's expression. f is called with tracers in place of the arrays."""
+    return jax.make_jaxpr(f)(*arguments)
+
+
+def compiled(expression: Any, order: list[int], donated: int) -> Any:
+    """The program of an expression: (arrays it may overwrite, other arrays, seed) -> results.
+
+    `order` says which argument of the expression each array is.
+    """
+    evaluate = jax.extend.core.jaxpr_as_fun(expression)
+    expected = [(a.shape, a.dtype) for a in expression.in_avals]
+
+    def program(overwritten: list[Any], others: list[Any], seed: Any) -> list[Any]:
+        flat = [None] * len(order) + [seed]
+        for place, array in zip(order, (*overwritten, *others), strict=True):
+            flat[place] = array
+        if [(namespace.shape(a), namespace.result_type(a)) for a in flat] != expected:
+            raise OtherShapes
+        return evaluate(*flat)
+
+    return jax.jit(program, donate_argnums=0 if donated else ())

@@ -281,9 +281,8 @@ def cross_entropy(
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
-        if counted is None:
-            losses = ops.softmax_cross_entropy(input, classes)
-            return _reduced("cross_entropy", losses, reduction)
+        losses = ops.softmax_cross_entropy(input, classes)
+        return _weighed("cross_entropy", losses, _shares(None, classes, counted, losses), reduction)
     log_probabilities = ops.log_softmax(input, _class_axis(input))
     hard = _nll("cross_entropy", log_probabilities, target, weight, ignore_index, reduction)
     if label_smoothing == 0:
@@ -338,10 +337,15 @@ def _nll(name: str, x: Any, target: Any, weight: Any, ignore_index: int, reducti
         for i, n in enumerate(classes.shape)
     ]
     losses = -ops.getitem(x, (*places[:axis], classes, *places[axis:]))
-    shares = _shares(weight, classes, counted, losses)
-    if shares is not None:
-        losses = losses * shares
-    if reduction == "mean" and shares is not None:
+    return _weighed(name, losses, _shares(weight, classes, counted, losses), reduction)
+
+
+def _weighed(name: str, losses: Any, shares: Any, reduction: str) -> Any:
+    """Losses, each by its share (None: all alike), reduced."""
+    if shares is None:
+        return _reduced(name, losses, reduction)
+    losses = losses * shares
+    if reduction == "mean":
         return ops.sum(losses) / ops.sum(shares)
     return _reduced(name, losses, reduction)
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, constant, moved, target
+from gradnerve.objects import attributes
+from gradnerve.ops import identity
 from gradnerve.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -198,13 +200,13 @@ class Parameters(Iterator[Tensor]):
 
 def _parts(module: Module) -> Iterator[tuple[str, Any]]:
     """The attributes of a module, tensors first, with what lists, tuples and dicts hold."""
-    found = [part for name, value in vars(module).items() for part in _unfold(name, value)]
+    found = [part for name, value in attributes(module).items() for part in _unfold(name, value)]
     yield from (part for part in found if isinstance(part[1], Tensor))
     yield from (part for part in found if isinstance(part[1], Module))
 
 
 def _unfold(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, (Tensor, Module)):
+    if isinstance(value, Module) or (isinstance(value, Tensor) and not _is_intermediate(value)):
         yield name, value
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
@@ -212,6 +214,16 @@ def _unfold(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _unfold(f"{name}.{key}", item)
+
+
+def _is_intermediate(tensor: Tensor) -> bool:
+    """Whether a tensor was computed in a graph and then kept on a module, as in `self.h = h`.
+
+    That is neither a parameter nor a buffer. (A transform's stand-in for a parameter is one.)
+    """
+    record = tensor._record
+    stands_in = type(record) is tuple and record[0] is identity.operator
+    return tensor.requires_grad and record is not None and not stands_in
 
 
 def _join(path: str, name: str) -> str:

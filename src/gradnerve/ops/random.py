@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradnerve.backends import array_library, constant, device
+from gradnerve.backends import array_library, constant, device, load
 
 __all__ = ["manual_seed"]
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _generator: Generator | None = None
 _own: ContextVar[Generator | None] = ContextVar("own_generator", default=None)
+_keys: ContextVar[Keys | None] = ContextVar("keys", default=None)
 
 
 def manual_seed(seed: int) -> None:
@@ -55,6 +56,13 @@ def own_generator(state: Any = None) -> Iterator[Any]:
     From a given state on, it is as if nothing had been drawn. Without one, the generator goes on
     afterwards from where the copy is then (unless another thread has drawn from it meanwhile).
     """
+    if (keys := _keys.get()) is not None:  # what is drawn again has the same count
+        after, keys.count = keys.count, keys.count if state is None else state
+        try:
+            yield keys.count
+        finally:
+            keys.count = keys.count if state is None else after
+        return
     bits = generator().bit_generator
     first = bits.state if state is None else state
     copy: Any = type(bits)()
@@ -80,6 +88,52 @@ def keep_mask(x: Any, p: float) -> Any:
 def drawn_like(x: Any) -> Any:
     """Numbers from 0 to below 1, float32, in the shape, the library and on the device of x.
 
-    NumPy's generator draws them, whatever the library: the same seed gives the same numbers.
+    NumPy's generator draws them, whatever the library: the same seed gives the same numbers. In
+    compiled code they are JAX's own.
     """
+    if (keys := _keys.get()) is not None:
+        return keys.uniform(x.shape)
     return constant(generator().random(x.shape, dtype=np.float32), x)
+
+
+class Keys:
+    """The random numbers of compiled code: a seed is one of its arguments."""
+
+    def __init__(self, seed: Any):
+        self.seed = seed
+        self.count = 0
+
+    def uniform(self, shape: tuple[int, ...]) -> Any:
+        """Numbers from 0 to below 1, float32; others with each call."""
+        self.count += 1
+        return load("jax").uniform(self.seed, self.count, shape)
+
+
+@contextmanager
+def keys_from(seed: Any) -> Iterator[Keys]:
+    """Draw from a seed, two whole numbers of 32 bits."""
+    keys = Keys(seed)
+    token = _keys.set(keys)
+    try:
+        yield keys
+    finally:
+        _keys.reset(token)
+
+
+def seed_of_loop() -> Any:
+    """A seed for a compiled loop, whose code is traced only once; None outside of compiled code."""
+    keys = _keys.get()
+    if keys is None:
+        return None
+    keys.count += 1
+    return load("jax").seed_from(keys.seed, keys.count)
+
+
+@contextmanager
+def keys_of_round(seed: Any, number: Any) -> Iterator[None]:
+    """The random numbers of one round of a loop: the same whenever it is computed."""
+    if seed is None:
+        yield
+        return
+    with keys_from(load("jax").seed_from(seed, number)):
+        yield

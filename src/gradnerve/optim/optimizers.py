@@ -8,6 +8,7 @@ from typing import Any
 
 from gradnerve import errors, graph, writing
 from gradnerve.backends import array_library, device, library_name, moved
+from gradnerve.objects import attributes
 from gradnerve.tensor import Tensor
 
 
@@ -23,7 +24,8 @@ class Optimizer:
             raise TypeError(errors.not_parameters(name, params))
         self.params = list(params)
         if not self.params:
-            raise ValueError(errors.no_parameters(name, getattr(params, "module", None)))
+            module = getattr(params, "module", None)
+            raise ValueError(errors.no_parameters(name, module, attributes(module)))
         seen: set[int] = set()
         for i, parameter in enumerate(self.params):
             if not isinstance(parameter, Tensor):
@@ -159,7 +161,7 @@ class Adam(Optimizer):
         square += (1 - beta2) * grad * grad
         self.mean[i], self.square[i] = mean, square
         root = array_library(square).sqrt(square)
-        root /= math.sqrt(1 - beta2 ** self.steps[i])
+        root /= (1 - beta2 ** self.steps[i]) ** 0.5
         root += self.eps
         step = mean / root
         step *= self.lr / (1 - beta1 ** self.steps[i])
