@@ -238,7 +238,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         *names, last = names
         names = [*names, *(f"{last}[{i}]" for i in range(len(args) - len(names)))]
     given = dict(zip(names, args, strict=False))
-    error = _no_array(name, given) or _wrong_axis(error, given) or error
+    error = _no_array(name, given) or _as_numpy_raises(error, given)
+    error = _wrong_axis(error, given) or error
     message = _shapes_or_types(error, name, given)
     if message is None:
         shown = CODE.get(name, name)
@@ -264,6 +265,24 @@ def _no_array(name: str, given: Mapping[str, Any]) -> Exception | None:
     if any(isinstance(a, (str, bytes, dict, set, type(None))) for a in operands.values()):
         return TypeError(_types(name, operands))
     return None
+
+
+def _as_numpy_raises(error: Exception, given: Mapping[str, Any]) -> Exception:
+    """What JAX or PyTorch raises, as the kind of exception that NumPy has for it."""
+    text = str(error)
+    devices = {str(a.device): None for a in given.values() if hasattr(a, "device")}
+    if len(devices) > 1 and "device" in text:
+        return ValueError(two_devices([*devices]))
+    if isinstance(error, NotImplementedError) and "not implemented for" in text:
+        return TypeError(f"operand types: {text}")
+    # PyTorch's RuntimeErrors and axes; JAX has TypeErrors for shapes.
+    jax = any(type(getattr(a, "_data", a)).__module__.startswith("jax") for a in given.values())
+    shapes = isinstance(error, TypeError) and "shape" in text and jax
+    if type(error) is RuntimeError or text.startswith("Dimension out of range") or shapes:
+        return ValueError(text)
+    if "does not accept dtype" in text:
+        return TypeError(f"operand types: {text}")
+    return error
 
 
 def _wrong_axis(error: Exception, given: Mapping[str, Any]) -> Exception | None:
@@ -884,15 +903,16 @@ def no_such_dtype(library: str, dtype: Any) -> str:
 def two_libraries(
     name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
 ) -> str:
+    to, one = (libraries[0], second) if libraries[0] != "numpy" else (libraries[1], first)
     return (
         f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an "
-        f"operator computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+        f"operator computes in one library. Move one of them: gn.to({one}, {to!r})"
     )
 
 
-def two_devices(name: str, devices: Sequence[Any]) -> str:
+def two_devices(devices: Sequence[Any]) -> str:
     return (
-        f"{name}: the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
+        f"the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
         "computes on one. Move one of them, with gn.to(x, 'torch:cuda') for example"
     )
 

@@ -187,7 +187,7 @@ def _shortcut(op: Operator, call: Callable[..., Any]) -> Any:
             return call(x1, x2)
         if not (needs_grad and op.ordinary and recording.get()) or watch is not None:
             return call(x1, x2)
-        if foreign and type(value1) is not type(value2):
+        if foreign and (type(value1) is not type(value2) or value1 is x1 or value2 is x2):
             value1, value2 = in_one_library(op.name, op.names, (value1, value2))
         try:
             result = forward(value1, value2)
@@ -466,14 +466,14 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     library = array_library(data)
     if gradient is None:
         if size(data) != 1:
-            raise RuntimeError(errors.not_a_scalar(data.shape))
+            raise RuntimeError(errors.not_a_scalar(tuple(data.shape)))
         if is_complex(data):
             raise RuntimeError(errors.COMPLEX_ROOT)
         return library.ones_like(data)
     gradient = gradient._data if isinstance(gradient, Tensor) else gradient
     seed = library.asarray(as_array(gradient, data), dtype=data.dtype)
     if seed.shape != data.shape:
-        raise ValueError(errors.gradient_shape(seed.shape, data.shape))
+        raise ValueError(errors.gradient_shape(tuple(seed.shape), tuple(data.shape)))
     return gradient_of(seed)
 
 

@@ -84,6 +84,19 @@ def names_of(module: dict[str, Any], namespace: Any) -> Any:
     return found
 
 
+def fitting(function: Any) -> Any:
+    """A function that raises ValueError where shapes do not fit, as NumPy does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(str(error)) from None
+
+    return call
+
+
 # --- Elementwise ----------------------------------------------------------------------------------
 
 
@@ -239,6 +252,14 @@ def value_for(x: Array, key: Any, value: Any) -> Any:
     else:
         given = library.asarray(given, dtype=x.dtype, device=device(x))
     return given
+
+
+def check_shape(value: Array, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a value does not broadcast to the place that it is written to."""
+    pairs = zip(reversed(value.shape), reversed(shape), strict=False)
+    extra = value.shape[: max(0, len(value.shape) - len(shape))]
+    if any(n not in (1, m) for n, m in pairs) or any(n != 1 for n in extra):
+        raise ValueError(errors.write_shape_of_value(tuple(value.shape), tuple(shape)))
 
 
 def key_places(key: Any, shape: tuple[int, ...], like: Array) -> Array:
