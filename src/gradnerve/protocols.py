@@ -179,7 +179,7 @@ def array_function(self: Any, function: Any, types: Any, args: Any, options: Any
     for kind in types:
         if not issubclass(kind, (Tensor, np.ndarray)):
             return NotImplemented
-    if not _is_recorded((args, options)):
+    if not _is_recorded((args, options)) and _is_numpys((args, options)):
         return _on_data(function, _name(function), _name(function) in PLAIN)(*args, **options)
     call, accepted = _known.get(function) or _look_up(function, _name(function))
     if not options:
@@ -383,6 +383,11 @@ def _on_data(
 def _is_recorded(arguments: Any) -> bool:
     """Whether there is a gradient to lose."""
     return recording.get() and any(t._requires_grad for t in _tensors(arguments))
+
+
+def _is_numpys(arguments: Any) -> bool:
+    """Whether NumPy itself can compute on the data."""
+    return all(isinstance(t._data, np.ndarray) for t in _tensors(arguments))
 
 
 def _written(options: dict[str, Any]) -> bool:
