@@ -1,9 +1,9 @@
 """jit: a function, or a whole training step, compiled by JAX.
 
 Compiled code knows no Python objects: it takes arrays and returns arrays. So `jit` finds all arrays
-in what the function is given (Tensors, Modules, optimisers, trees of them) and puts JAX's tracers in
-their places, while the function runs once. What the function has changed then (weights, gradients,
-an optimiser's slots) becomes a further result of the compiled code, which each call writes back.
+in what the function is given (Tensors, Modules, optimisers, trees of them), and puts JAX's tracers
+in their places while the function runs once. What it has changed then (weights, gradients, an
+optimiser's slots) becomes a further result of the compiled code, which each call writes back.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def jit(f: Callable[..., Any]) -> Any:
     Raises RuntimeError for what cannot be compiled, TypeError for an argument that is no part of a
     tree and not hashable, ImportError where JAX is not installed.
 
+    >>> import numpy as np
     >>> import gradnerve as gn
     >>> @gn.jit
     ... def step(w, x):
@@ -104,6 +105,7 @@ class Jit:
     def cost(self, *args: Any, **options: Any) -> dict[str, float]:
         """What a call costs by XLA's count: {"flops": operations, "bytes": read and written}.
 
+        >>> import numpy as np
         >>> import gradnerve as gn
         >>> gn.jit(lambda a: a @ a).cost(np.ones((10, 10)))["flops"]
         2000.0
@@ -130,11 +132,10 @@ class Jit:
             given = _Given(leaves, structure, self.variable)
             if given.key in self.programs:
                 return given
-            try:
-                program = _Program(self.f, given)
-            except _NeedsValue as error:
+            program = _Program(self.f, given)
+            if program.needs_value:
                 if given.numbers <= self.constant:
-                    raise error.explained from None
+                    raise RuntimeError(program.needs_value)
                 self.constant |= given.numbers  # Python code depends on one of them
                 self.variable -= given.numbers
                 continue
@@ -415,18 +416,12 @@ def _spelled(path: Path) -> str:
 # --- What is compiled -----------------------------------------------------------------------------
 
 
-class _NeedsValue(Exception):
-    """f asked for a value that is not known while it is compiled."""
-
-    def __init__(self, explained: Exception):
-        self.explained = explained
-
-
 class _Program:
     """A function compiled for one kind of arguments, and what is to be done with its results."""
 
     def __init__(self, f: Callable[..., Any], given: _Given):
         self.f = f
+        self.needs_value = ""  # what to say if f cannot be compiled
         self.counted: set[Path] = set()  # numbers in objects that f has changed
         self.new_data: list[tuple[int, int]] = []  # tensor, result
         self.new_grads: list[tuple[int, int | None]] = []
@@ -441,9 +436,16 @@ class _Program:
         self.no_seed = moved(np.zeros(2, np.uint32), "jax")
         arrays = [*given.state(), *(given.leaves[i] for i in given.inputs)]
         trace = functools.partial(self._trace, given)
-        closed = jax.traced(trace, arrays, np.zeros(2, np.uint32))
+        stale = _without_value()
+        try:
+            closed = jax.traced(trace, arrays, np.zeros(2, np.uint32))
+        except Exception as error:
+            self.needs_value = errors.jit_explained(error, f) or ""
+            if not self.needs_value:
+                raise
+            return
         self.results = []
-        _check_leaks(f, given)
+        _check_leaks(f, stale)
         count = len(given.state())
         replaced = {place for place, _ in self.new_data}
         replaced |= {
@@ -508,13 +510,7 @@ class _Program:
             before = [dict(_items(container)) for container in given.containers]
             flags = [t._requires_grad for t in given.tensors]
             args, options = tree().tree_unflatten(given.structure, leaves)
-            try:
-                out = self.f(*args, **options)
-            except Exception as error:
-                explained = errors.jit_explained(error, self.f)
-                if explained is None:
-                    raise
-                raise _NeedsValue(RuntimeError(explained)) from None
+            out = self.f(*args, **options)
             self._compare_tensors(given, arrays, flags)
             for place, items in enumerate(before):
                 self._compare_container(given, place, items)
@@ -629,21 +625,21 @@ def _check_closure(f: Any) -> None:
             raise RuntimeError(errors.jit_closure(function.__name__, name, value))
 
 
-def _check_leaks(f: Any, given: _Given) -> None:
-    """A Tensor that outlives the trace has no value: say so now, not when it is used."""
+def _without_value() -> list[Tensor]:
+    """All Tensors that have tracers in them."""
     is_concrete = load("jax").is_concrete
-    for thing in gc.get_objects():
-        if isinstance(thing, Tensor) and hasattr(thing, "_data"):
-            data = thing._data
-            if type(data) is not tuple and not is_concrete(data):
-                gc.collect()  # perhaps it is garbage
-                break
-    else:
-        return
-    leaked = [
+    return [
         thing for thing in gc.get_objects()
         if isinstance(thing, Tensor) and hasattr(thing, "_data")
         and type(thing._data) is not tuple and not is_concrete(thing._data)
     ]  # fmt: skip
-    if leaked:
-        raise RuntimeError(errors.jit_leak(f, leaked[0]))
+
+
+def _check_leaks(f: Any, stale: list[Tensor]) -> None:
+    """A Tensor that outlives the trace has no value: say so now, not when it is used."""
+    known = set(map(id, stale))
+    if any(id(tensor) not in known for tensor in _without_value()):
+        gc.collect()  # perhaps it is garbage
+        leaked = [tensor for tensor in _without_value() if id(tensor) not in known]
+        if leaked:
+            raise RuntimeError(errors.jit_leak(f, leaked[0]))

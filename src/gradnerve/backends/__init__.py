@@ -25,6 +25,10 @@ from gradnerve.backends import numpy as numpy_kernels
 libraries: dict[type, Any] = {np.ndarray: np}
 """The namespace of each type of array that has been met."""
 
+made_arrays = (list, tuple, np.ndarray)
+"""What an operator makes an array of: lists, and NumPy's subclasses (np.matrix has products of its
+own), which are no arrays of a library."""
+
 foreign: dict[type, Any] = {}
 """Those of other libraries than NumPy. While there are none, libraries cannot be mixed."""
 
@@ -146,9 +150,14 @@ def _as_constant(value: Any) -> Any:
 
 
 def as_array(value: Any, like: Any = None) -> Any:
-    """An array as it is; lists and numbers as an array of the library of `like`, or NumPy's."""
+    """An array as it is; lists and numbers as an array of the library of `like`, or NumPy's.
+
+    Raises TypeError for a masked array: what its mask hides would take part.
+    """
     if type(value) in libraries or _library_of(value) not in (np, None):
         return value
+    if isinstance(value, np.ndarray) and hasattr(value, "filled"):
+        raise TypeError(errors.MASKED)
     array = np.asarray(value)
     return array if array is value else constant(array, like)
 

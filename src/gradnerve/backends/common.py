@@ -21,6 +21,7 @@ from gradnerve.backends import (
     constant,
     device,
     is_complex,
+    is_concrete,
     is_floating,
     kernels,
     kind_of,
@@ -468,12 +469,25 @@ def cofactor(x: Array) -> Array:
     return phase[..., None, None] * (library.conj(y) if is_complex(y) else y)
 
 
+def has_inverse(x: Array, digits: float) -> bool:
+    """Whether every X⁻¹ exists, and has more than this share of the dtype's digits right."""
+    library = array_library(x)
+    if not is_concrete(x):
+        return False
+    det = library.linalg.det(x)
+    if not bool(library.all((det != 0) & library.isfinite(det))):
+        return False
+    norm = library.linalg.matrix_norm
+    size = norm(x) * norm(library.linalg.inv(x))
+    return bool(library.all(size < float(library.finfo(x.dtype).eps) ** -digits))
+
+
 KERNELS = {
     f.__name__: f
     for f in (
         argtopk, cofactor, convolve, convolve_input, convolve_weight, extend, floor_divide,
-        fold_margins, last_written, masked, on_host, overlap_add, put_diagonal, repeat, resample,
-        sliding_windows, sum_runs, window_argmax, window_gather, window_max, window_pick,
+        fold_margins, has_inverse, last_written, masked, on_host, overlap_add, put_diagonal, repeat,
+        resample, sliding_windows, sum_runs, window_argmax, window_gather, window_max, window_pick,
         window_put, window_spread, window_sum, window_values,
     )
 }  # fmt: skip
