@@ -13,6 +13,7 @@ import pytest
 
 import gradnerve as gn
 from gradnerve import backends
+from gradnerve.backends import common
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
 from samples import REGISTERED, ROWS
@@ -174,6 +175,23 @@ def test_all_that_is_made_is_where_the_input_is(name, torch):
             assert "device" not in str(error), repr(error)
         else:
             assert all(array.device.type == "meta" for array in result)
+
+
+GENERIC = (
+    "convolve", "convolve_input", "convolve_weight", "window_max", "window_sum", "window_spread",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GENERIC)
+def test_what_a_library_without_windows_of_its_own_gets(name, torch):
+    """As CuPy does: the kernels in the standard's words. PyTorch has some of its own."""
+    for sample in ROWS[name].samples:
+        args = (
+            sample.args[:4] if name == "convolve" else sample.args
+        )  # the bias is not the kernel's
+        expected = getattr(backends.numpy_kernels, name)(*args)
+        got = getattr(common, name)(*(to("torch", a) for a in args))
+        np.testing.assert_allclose(backends.moved(got, "numpy"), expected, 1e-9, 1e-10)
 
 
 SINGLE = {"astype"}  # which says its dtype
