@@ -47,6 +47,13 @@ def jax():
     return jax
 
 
+@pytest.fixture(params=["jax", "torch"])
+def library(request):
+    """The name of each array library but NumPy."""
+    request.getfixturevalue(request.param)
+    return request.param
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
