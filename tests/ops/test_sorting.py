@@ -158,6 +158,14 @@ def test_nan_is_sorted_last_and_is_the_greatest(torch):
     np.testing.assert_array_equal(got, peer)
 
 
+def test_many_ties_follow_the_order_of_x_too(rng):
+    """NumPy's sort, where it need not be stable, turns them around only from 17 elements on."""
+    x, ct = rng.integers(0, 2, 1000) * 1.0, np.arange(1000.0)
+    leaf = gn.Tensor(x, requires_grad=True)
+    gn.sort(leaf).backward(ct)
+    np.testing.assert_array_equal(leaf.grad[np.argsort(x, stable=True)], ct)
+
+
 @pytest.mark.parametrize("descending", [False, True])
 def test_ties_follow_the_order_of_x(descending, torch):
     x = np.array([2.0, 1.0, 2.0, 1.0, 2.0])

@@ -958,12 +958,11 @@ def _(ct, y, x, axis, keepdims, ord):
     ct, y = unreduced(ct, x, axis, keepdims), unreduced(y, x, axis, keepdims)
     size = where(y == 0, 1.0, y)
     if ord == 2:
-        return ct / size * conj(x)
+        return where(y == 0, 0.0, ct / size) * conj(x)
     if ord == 1:
         return ct * conj(sign(x))
     # An element that is 0 has gradient 0, even where the formula says 0 · ∞.
-    power = where(x == 0, 1.0, abs(x) / size) ** (ord - 1)
-    return ct * conj(sign(x)) * where(x == 0, 0.0, power)
+    return ct * conj(sign(x)) * where(x == 0, 1.0, abs(x) / size) ** (ord - 1)
 
 
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
