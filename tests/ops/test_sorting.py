@@ -113,7 +113,8 @@ def test_nan_functions_details():
     assert gn.nansum(np.array([nan])) == 0
     assert gn.nansum(np.array([nan, 2], np.float32)).dtype == np.float32
     assert gn.nanmean(np.array([nan, 2], np.float32)).dtype == np.float32
-    assert gn.nanmax(np.array([1, 2])).dtype == np.int64
+    assert gn.nanmax(np.array([1, 2])).dtype == gn.nanmin(np.array([1, 2])).dtype == np.int64
+    assert gn.nanmin(np.array([2, 1])) == 1
     assert gn.nanmean([1, 2]) == 1.5
     x = np.array([1.0, nan, 4.0, 5.0])
     assert gn.nanvar(x, correction=1) == np.nanvar(x, ddof=1)
