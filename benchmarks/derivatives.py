@@ -1,18 +1,8 @@
 """Single operators forward and backward, a Hessian, and what a checkpoint costs."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-
-@dataclass
-class Workload:
-    """What `python -m benchmarks` needs of a workload, as chain.py and mlp.py have it."""
-
-    TITLE: str
-    problem: Any  # () -> the inputs
-    VERSIONS: dict[str, Any]  # by library: inputs -> a step, which returns (loss, gradient)
+from benchmarks.steps import Workload
 
 
 def of_one_input(title, problem, gradnerve, torch):
