@@ -5,6 +5,7 @@ import numpy as np
 from benchmarks import steps
 
 TITLE = "Chain of 150 operators, 64 elements"
+QUICK: dict = {}
 REPEATS, RATE = 15, 1e-4
 
 

@@ -6,6 +6,7 @@ from benchmarks import steps
 from benchmarks.mlp import layers
 
 TITLE = "LeNet-like CNN, batch 64 of 1×28×28"
+QUICK: dict = {}
 RATE = 1e-2
 
 

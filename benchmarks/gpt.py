@@ -5,10 +5,11 @@ import numpy as np
 from benchmarks import steps
 
 TITLE = "GPT, 2 layers, 128 wide, 16 texts of 64"
+QUICK = {"length": 8, "batch": 2, "layers": 1}  # what --quick makes of the problem
 LAYERS, WIDTH, HEADS, TOKENS, LENGTH, BATCH = 2, 128, 4, 65, 64, 16
 
 
-def problem(length=LENGTH, batch=BATCH):
+def problem(length=LENGTH, batch=BATCH, layers=LAYERS):
     """Parameters, in the order in which `loss` takes them; and (tokens, the next tokens, mask)."""
     rng = np.random.default_rng(0)
 
@@ -22,7 +23,7 @@ def problem(length=LENGTH, batch=BATCH):
         return [np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32)]
 
     parameters = [normal(TOKENS, WIDTH), normal(length, WIDTH)]
-    for _ in range(LAYERS):
+    for _ in range(layers):
         parameters += [*norm(), *layer(WIDTH, 3 * WIDTH), *layer(WIDTH, WIDTH)]
         parameters += [*norm(), *layer(WIDTH, 4 * WIDTH), *layer(4 * WIDTH, WIDTH)]
     parameters += [*norm(), *layer(WIDTH, TOKENS)]
@@ -43,7 +44,7 @@ def loss(f, parameters, tokens, target, mask):
 
     n, length = tokens.shape
     x = f.embedding(tokens, next(rest)) + next(rest)
-    for _ in range(LAYERS):
+    for _ in range((len(parameters) - 6) // 12):
         parts = linear(norm(x)).reshape(n, length, 3 * HEADS, WIDTH // HEADS)
         query, key, value = f.chunk(f.permute(parts, (0, 2, 1, 3)), 3, 1)
         scores = query @ key.mT * (WIDTH // HEADS) ** -0.5 + mask

@@ -5,6 +5,7 @@ import numpy as np
 from benchmarks import steps
 
 TITLE = "LSTM, 32 steps of 64, 128 wide, batch 32"
+QUICK = {"steps": 3}  # what --quick makes of the problem
 STEPS, BATCH, INPUTS, WIDTH, CLASSES = 32, 32, 64, 128, 10
 
 

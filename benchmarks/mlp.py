@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks import steps
 
 TITLE = "MLP 784-256-128-10, batch 128"
+QUICK: dict = {}
 RATE = 1e-2
 
 
@@ -130,6 +131,4 @@ VERSIONS = {
     "mygrad": in_mygrad,
     "numpy": by_hand,
 }
-TINY = steps.Workload(
-    "MLP 2-16-16-2, batch 32", lambda: problem((2, 16, 16, 2), 32), VERSIONS
-)
+TINY = steps.Workload("MLP 2-16-16-2, batch 32", lambda: problem((2, 16, 16, 2), 32), VERSIONS)

@@ -5,7 +5,7 @@ A version takes (parameters, data), NumPy's arrays, and returns a step: a functi
 loss, moves the parameters, and returns the loss. Each is written as the library's users write it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ class Workload:
     TITLE: str
     problem: Any  # () -> the inputs
     VERSIONS: dict[str, Any]  # by library: inputs -> a step, which returns what is compared
+    QUICK: dict[str, Any] = field(default_factory=dict)  # of the problem, when time is short
 
 
 def versions(loss, rate):
