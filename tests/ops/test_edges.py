@@ -239,6 +239,29 @@ def test_atan2_where_squares_are_no_numbers(size):
     np.testing.assert_allclose(by_second * size, -0.2)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        gn.linalg.norm, lambda x: gn.linalg.norm(x[None]), lambda x: gn.hypot(x[0], x[1]),
+        lambda x: gn.xlogy(x[0], x[1]), lambda x: gn.xlog1py(x[0], x[1] - 1), gn.std,
+        lambda x: np.std(x, where=[True, True]),
+    ],
+)  # fmt: skip
+def test_what_is_flat_at_0_is_so_to_the_second_order(f):
+    x = np.zeros(2)
+    np.testing.assert_array_equal(gn.grad(f)(x), np.zeros(2))
+    np.testing.assert_array_equal(gn.hessian(f)(x), np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("ord", [-2, -1, -0.5, 0.5, 3])
+@pytest.mark.filterwarnings("ignore:divide by zero:RuntimeWarning")  # NumPy's, in the forward
+def test_norms_of_other_orders_with_a_0_among_the_elements(ord, torch):
+    same_as_torch(
+        torch, lambda x: gn.linalg.vector_norm(x, ord=ord),
+        lambda x: torch.linalg.vector_norm(x, ord), [0.0, 2.0, -3.0],
+    )  # fmt: skip
+
+
 def test_the_angle_of_0_has_gradient_0():
     z = np.array([0j, 1j])
     np.testing.assert_array_equal(gn.grad(lambda z: gn.sum(np.angle(z)))(z), [0, -1])

@@ -591,14 +591,19 @@ def lowest(dtype: Any) -> Any:
 # --- Linear algebra -------------------------------------------------------------------------------
 
 
+def has_inverse(x: Array, digits: float) -> bool:
+    """Whether every X⁻¹ exists, and has more than this share of the dtype's digits right."""
+    det = np.linalg.det(x)
+    if not (det.all() and np.isfinite(det).all()):
+        return False
+    size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), axis=(-2, -1))
+    return bool((size < np.finfo(x.dtype).eps ** -digits).all())
+
+
 def cofactor(x: Array) -> Array:
     """det(X) X⁻ᵀ; by the singular value decomposition where X is nearly singular."""
-    det = np.linalg.det(x)
-    if det.all() and np.isfinite(det).all():
-        inverse = np.linalg.inv(x)
-        size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
-        if (size * size < 1 / np.finfo(x.dtype).eps).all():
-            return det[..., None, None] * inverse.swapaxes(-2, -1)
+    if has_inverse(x, 0.5):
+        return np.linalg.det(x)[..., None, None] * np.linalg.inv(x).swapaxes(-2, -1)
     u, s, vh = np.linalg.svd(x)
     others = np.where(np.eye(x.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
     phase = np.linalg.det(u) * np.linalg.det(vh)
