@@ -35,6 +35,9 @@ foreign: dict[type, Any] = {}
 NAMES = {"numpy": "NumPy", "jax": "JAX", "torch": "PyTorch", "cupy": "CuPy"}
 ARRAYS = {"jax": "Array", "torch": "Tensor", "cupy": "ndarray"}
 
+HOME = frozenset((np.ndarray, bool, int, float, complex, str, tuple, type(None)))
+"""Types of arguments that are never another library's."""
+
 INDICES = ("key", "counts", "shift", "pad_width")
 """Parameters that say where, not what: NumPy's arrays are welcome there, with any library's."""
 
@@ -115,6 +118,8 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
 
     Raises TypeError where arrays of two libraries meet.
     """
+    if HOME.issuperset(map(type, values)):
+        return values
     first, place = None, 0
     scalars = False
     for i, value in enumerate(values):
