@@ -1,9 +1,13 @@
 """gn.jit: what a compiled function changes and returns is what the function would have."""
 
+import dataclasses
 import doctest
+import functools
 import math
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from types import MethodType
 
 import numpy as np
 import pytest
@@ -252,6 +256,48 @@ def test_a_method_can_be_compiled():
             return x * self.scale
 
     assert array(Model()(gn.Tensor([3.0]))).tolist() == [6.0]
+
+
+class Slots:
+    __slots__ = ("w",)
+
+
+@dataclasses.dataclass
+class Data:
+    w: gn.Tensor
+
+
+@pytest.mark.parametrize("kind", ["slots", "dataclass", "method", "partial"])
+def test_what_holds_a_tensor_is_looked_into(kind):
+    holder = Slots() if kind == "slots" else Data(None)
+    holder.w = gn.Tensor([1.0])
+    argument = {"method": MethodType(times, holder), "partial": functools.partial(times, holder)}
+    is_function = kind in argument
+    fast = gn.jit(lambda held, x: held(x) if is_function else held.w * x)
+    argument = argument.get(kind, holder)
+    assert float(fast(argument, 2.0)[0]) == 2.0
+    holder.w.data = np.array([3.0])
+    assert float(fast(argument, 2.0)[0]) == 6.0
+    holder.w = gn.Tensor([5.0])
+    assert float(fast(argument, 2.0)[0]) == 10.0
+
+
+def times(holder, x):
+    return holder.w * x
+
+
+def test_calls_from_several_threads():
+    fast = gn.jit(lambda x: (x * 2).sum())
+    with ThreadPoolExecutor(8) as pool:
+        sums = list(pool.map(lambda n: float(fast(gn.Tensor([float(n), 1.0]))), range(200)))
+    assert sums == [2.0 * n + 2 for n in range(200)]
+
+
+def test_what_is_replaced_by_another_shape():
+    holder, fast = Counter(), gn.jit(lambda holder: setattr(holder, "total", holder.total[:1] + 1))
+    for n in (1.0, 2.0):
+        fast(holder)
+        assert array(holder.total).tolist() == [n]
 
 
 def test_one_array_in_two_tensors():
