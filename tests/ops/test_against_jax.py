@@ -18,8 +18,6 @@ DIFFERENT = {
 }
 
 
-
-
 def convolve(jax, x, weight, window, groups=1, bias=None):
     y = jax.lax.conv_general_dilated(
         x, weight, window.stride, window.padding, rhs_dilation=window.dilation,
