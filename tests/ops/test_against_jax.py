@@ -1,4 +1,4 @@
-"""Values and gradients beside JAX, wherever it has the function, under NumPy's (SciPy's) name or its own."""
+"""Values and gradients beside JAX, wherever it has the function, by NumPy's name or its own."""
 
 import functools
 import itertools
