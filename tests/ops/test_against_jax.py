@@ -1,4 +1,4 @@
-"""Values and gradients beside JAX, wherever it has the function, under NumPy's (SciPy's) name or its own."""
+"""Values and gradients beside JAX, wherever it has the function, under any name."""
 
 import functools
 import itertools
@@ -16,8 +16,6 @@ DIFFERENT = {
     "sign": "JAX's gradient of it is 0",
     "acosh": "JAX's derivative has another sign left of the imaginary axis",
 }
-
-
 
 
 def convolve(jax, x, weight, window, groups=1, bias=None):
