@@ -293,6 +293,13 @@ def test_calls_from_several_threads():
     assert sums == [2.0 * n + 2 for n in range(200)]
 
 
+def test_what_is_replaced_by_another_shape():
+    holder, fast = Counter(), gn.jit(lambda holder: setattr(holder, "total", holder.total[:1] + 1))
+    for n in (1.0, 2.0):
+        fast(holder)
+        assert array(holder.total).tolist() == [n]
+
+
 def test_one_array_in_two_tensors():
     data = np.ones(2)
     a, b = gn.Tensor(data), gn.Tensor(data)

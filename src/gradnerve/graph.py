@@ -443,7 +443,9 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
         stretched = tuple(axis for axis, (n, m) in pairs if n != m)
         if extra < 0 or any(shape[axis] != 1 for axis in stretched):
             raise ValueError(errors.misfit(op.name, share.shape, data.shape))
-        share = operators.reshape(operators.sum(share, stretched), data.shape)
+        share = operators.sum(share, stretched)
+        if share.shape != data.shape:
+            share = operators.reshape(share, data.shape)
     if share.dtype != data.dtype:
         if is_complex(share) and not is_complex(data):
             share = operators.real(share)  # a real value can only move along the real axis

@@ -478,6 +478,7 @@ class _Program:
         self.new_flags: list[tuple[int, bool]] = []
         self.new_items: list[tuple[int, Any, Any]] = []  # container, key, value as a `_Tree`
         self.gone: list[tuple[int, Any]] = []
+        self.replaces: dict[int, int] = {}  # a place in the state, by which result
         self.draws = False
         self.results: list[Any] = []
         self.line = errors.user_line()
@@ -497,16 +498,11 @@ class _Program:
         self.results = []
         _check_leaks(f, stale)
         count = len(given.state())
-        replaced = {place for place, _ in self.new_data}
-        replaced |= {
-            len(given.tensors) + given.has_grad.index(i)
-            for i, result in self.new_grads
-            if result is not None and i in given.has_grad
-        }
-        replaced |= {
-            i
-            for i, (container, key) in enumerate(given.cells, count - len(given.cells))
-            if any(given.containers[c] is container and k == key for c, k, _ in self.new_items)
+        results = closed.out_avals
+        replaced = {
+            place
+            for place, result in self.replaces.items()
+            if _shape(arrays[place])[:2] == (results[result].shape, results[result].dtype)
         }
         self.donated = sorted(replaced)
         self.kept = [i for i in range(count) if i not in replaced]
@@ -577,16 +573,21 @@ class _Program:
         grads = dict(zip(given.has_grad, arrays[len(given.tensors) :], strict=False))
         for i, tensor in enumerate(given.tensors):
             if tensor._data is not arrays[i]:
-                self.new_data.append((i, self.result(tensor._data)))
+                self.replaces[i] = self.result(tensor._data)
+                self.new_data.append((i, self.replaces[i]))
             gradient = tensor._grad
             if gradient is not grads.get(i):
                 place = None if gradient is None else self.result(gradient)
                 self.new_grads.append((i, place))
+                if place is not None and i in grads:
+                    self.replaces[len(given.tensors) + given.has_grad.index(i)] = place
             if tensor._requires_grad != flags[i] and tensor._record is None:
                 self.new_flags.append((i, tensor._requires_grad))
 
     def _compare_container(self, given: _Given, place: int, before: dict[Any, Any]) -> None:
         now = dict(_items(given.containers[place]))
+        first = len(given.tensors) + len(given.has_grad)
+        cells = {(id(c), key): i for i, (c, key) in enumerate(given.cells, first)}
         for key, value in now.items():
             if key in before and value is before[key]:
                 continue
@@ -595,7 +596,11 @@ class _Program:
                 if value != before[key]:
                     self.counted.add(path)
                 continue
-            self.new_items.append((place, key, _Tree(value, self, given)))
+            new = _Tree(value, self, given)
+            self.new_items.append((place, key, new))
+            cell = cells.get((id(given.containers[place]), key))
+            if cell is not None and new.leaves and new.leaves[0][0] == "array":
+                self.replaces[cell] = new.leaves[0][1]
         self.gone += [(place, key) for key in reversed(before) if key not in now]
 
 

@@ -35,6 +35,9 @@ foreign: dict[type, Any] = {}
 NAMES = {"numpy": "NumPy", "jax": "JAX", "torch": "PyTorch", "cupy": "CuPy"}
 ARRAYS = {"jax": "Array", "torch": "Tensor", "cupy": "ndarray"}
 
+HOME = frozenset((np.ndarray, bool, int, float, complex, str, tuple, type(None)))
+"""Types of arguments that are never another library's."""
+
 INDICES = ("key", "counts", "shift", "pad_width")
 """Parameters that say where, not what: NumPy's arrays are welcome there, with any library's."""
 
@@ -103,9 +106,11 @@ def spelled(name: str) -> str:
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
     library = array_library(*values)
-    if any(hasattr(value, "_record") for value in values):
+    if library is np and not any(hasattr(value, "_record") for value in values):
+        return numpy_kernels
+    if not library.__name__.startswith(__name__) or any(hasattr(v, "_record") for v in values):
         raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
-    return numpy_kernels if library is np else library
+    return library
 
 
 def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Sequence[Any]:
@@ -113,6 +118,8 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
 
     Raises TypeError where arrays of two libraries meet.
     """
+    if HOME.issuperset(map(type, values)):
+        return values
     first, place = None, 0
     scalars = False
     for i, value in enumerate(values):
