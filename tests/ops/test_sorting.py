@@ -560,3 +560,8 @@ def test_no_warnings_where_nothing_is_wrong():
         gn.nanmean(np.array([nan, 1.0]))
         gn.max(leaf([nan, 1.0])).backward()
         gn.mean(np.zeros(0))
+
+
+def test_argtopk_of_more_than_there_are():
+    with pytest.raises(ValueError, match="9"):
+        gn.argtopk(np.arange(3.0), 9)

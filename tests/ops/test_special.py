@@ -79,6 +79,13 @@ def test_nothing_times_a_logarithm_is_flat_to_the_second_order(x2):
     assert not gn.hessian(lambda x: gn.xlog1py(x[0], x[1]))(np.array([0.0, x2 - 1])).any()
 
 
+def test_nothing_times_a_logarithm_is_bent_where_there_is_one():
+    expected = [[0.0, 1 / 0.5], [1 / 0.5, 0.0]]
+    for f, x2 in ((gn.xlogy, 0.5), (gn.xlog1py, -0.5)):
+        found = gn.hessian(lambda x, f=f: f(x[0], x[1]))(np.array([0.0, x2]))
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_heaviside():
     y, (x1, x2) = gradients(gn.heaviside, [-1.0, 0.0, 2.0], [0.5, 0.5, 0.5])
     assert y.tolist() == [0.0, 0.5, 1.0]
