@@ -9,7 +9,17 @@ from time import perf_counter, process_time
 import numpy as np
 
 from benchmarks import (
-    chain, cnn, compiled, derivatives, gpt, imports, lstm, memory, mlp, report, timing,
+    chain,
+    cnn,
+    compiled,
+    derivatives,
+    gpt,
+    imports,
+    lstm,
+    memory,
+    mlp,
+    report,
+    timing,
 )  # fmt: skip
 from benchmarks.libraries import installed, with_columns, with_unguarded
 
