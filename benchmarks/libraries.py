@@ -36,7 +36,7 @@ def with_columns(libraries):
 
 
 def with_unguarded(versions):
-    """The versions, and MyGrad's again without its guard against arrays that are changed."""
+    """The versions, and MyGrad's once more without its guard against arrays that are changed."""
     if "mygrad" not in versions:
         return versions
     import mygrad
