@@ -1490,3 +1490,93 @@ def _kind_of(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return f"a {type(value).__name__}"
+
+
+# --- Many devices ---------------------------------------------------------------------------------
+
+
+def _mesh(axes: Mapping[str, int]) -> str:
+    return f"mesh({', '.join(f'{name}={size}' for name, size in axes.items())})"
+
+
+def mesh_too_large(axes: Mapping[str, int], devices: int) -> str:
+    """More devices than there are, or a number that is none."""
+    if min(axes.values()) < -1 or 0 in axes.values() or list(axes.values()).count(-1) > 1:
+        return f"{_mesh(axes)}: sizes are 1 or more; a single one may be -1, for what is left"
+    return (
+        f"{_mesh(axes)} needs more devices than there are: JAX sees {devices}. To try it on the "
+        "CPU, set XLA_FLAGS=--xla_force_host_platform_device_count=8 in the environment before "
+        "Python starts"
+    )
+
+
+def mesh_too_small(axes: Mapping[str, int], needed: int, devices: int) -> str:
+    """Several processes, and a mesh without the devices of some."""
+    return (
+        f"{_mesh(axes)} has {needed} of the {devices} devices of all processes; each process has "
+        f"to take part: make the sizes' product {devices}, or one of them -1"
+    )
+
+
+def nothing_to_shard(thing: Any) -> str:
+    """shard() of what has no Tensors in it."""
+    return (
+        "shard takes a Module, an optimiser, or a dict or list with Modules or Tensors in it; "
+        f"there is no Tensor in this {type(thing).__name__}"
+    )
+
+
+def rule_matches_nothing(pattern: str, names: Sequence[str]) -> str:
+    """A rule for a parameter that there is not."""
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"no parameter matches the rule {pattern!r}; there are {shown}{nearest(pattern, names)}"
+
+
+def rule_too_long(name: str, shape: tuple[int, ...], axes: Sequence[Any]) -> str:
+    """A rule with more entries than a parameter has axes."""
+    return (
+        f"the rule for {name!r} says where {len(axes)} axes go, {tuple(axes)}; it has "
+        f"{len(shape)}, {shape}"
+    )
+
+
+def no_such_mesh_axis(name: str, axis: str, axes: Sequence[str]) -> str:
+    """A mesh axis that the mesh has not."""
+    known = ", ".join(map(repr, axes))
+    return f"{name}: the mesh has no axis {axis!r}; it has {known}{nearest(axis, axes)}"
+
+
+def does_not_divide(name: str, shape: tuple[int, ...], size: int, count: int, axis: Any) -> str:
+    """A parameter that cannot be cut evenly."""
+    return (
+        f"{name!r} is {shape}: its axis of {size} does not divide into {count} parts along "
+        f"{axis!r}; change its size, or leave it whole"
+    )
+
+
+def rules_for_optimizer() -> str:
+    """shard(optimizer, mesh, rules)."""
+    return (
+        "an optimiser's state goes where its parameters are, and takes no rules: "
+        "shard(model, mesh, rules), then shard(optimizer, mesh)"
+    )
+
+
+def parameters_not_on_mesh(optimiser: str) -> str:
+    """shard(optimizer) before shard(model)."""
+    return (
+        f"the parameters of this {optimiser} are not on the mesh yet: shard(model, mesh) first, "
+        "then shard(optimizer, mesh)"
+    )
+
+
+def batch_does_not_divide(shape: tuple[int, ...], parts: int, axis: str) -> str:
+    """A batch that cannot be cut evenly."""
+    if not shape:
+        return "shard_batch cuts the first axis of an array, and this one has none"
+    size = shape[0]
+    near = " or ".join(str(n) for n in (size - size % parts, size + parts - size % parts) if n)
+    return (
+        f"a batch of {size} does not divide into {parts} parts along {axis!r}: take {near}; "
+        "DataLoader(..., drop_last=True) leaves a smaller last batch out"
+    )

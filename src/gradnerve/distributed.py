@@ -1,0 +1,220 @@
+"""Many devices, and many machines: where the parts of arrays lie, for JAX.
+
+A step under `gn.jit` is one program, whatever the number of devices. JAX's arrays know how they are
+spread over a mesh of devices, and XLA puts the communication into the program that their places ask
+for: split the batch and copy the parameters, and the gradients are summed over all devices; split a
+weight, and its matrix product is. So there is nothing here but: name the devices (`mesh`), put the
+parameters there (`shard`), put the batch there (`shard_batch`), get a result back (`gather`).
+
+This module needs JAX. `gn.distributed` loads it when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors
+from gradnerve.backends import as_array, load, moved
+from gradnerve.nn.module import Module
+from gradnerve.tensor import Tensor
+from gradnerve.transforms import tree as optree
+
+__all__ = ["gather", "mesh", "shard", "shard_batch"]
+
+Rules = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+def _jax() -> Any:
+    return load("jax").jax
+
+
+def mesh(**axes: int) -> Any:
+    """The devices in a grid whose axes have names: mesh(data=4, model=2) takes eight.
+
+    Without names: all devices, along "data". One size can be -1, for all that are left. What comes
+    back is a `jax.sharding.Mesh`. Raises ValueError where there are not so many devices, or, with
+    several processes, where some device is left out: its process would wait for ever.
+
+    >>> mesh(data=1).shape["data"]
+    1
+    """
+    devices = _jax().devices()
+    sizes = axes or {"data": len(devices)}
+    if sum(size == -1 for size in sizes.values()) == 1:
+        known = prod(size for size in sizes.values() if size != -1)
+        rest = len(devices) // known if known > 0 else 0
+        sizes = {name: rest if size == -1 else size for name, size in sizes.items()}
+    needed = prod(sizes.values())
+    if min(sizes.values()) < 1 or needed > len(devices):
+        raise ValueError(errors.mesh_too_large(axes, len(devices)))
+    if needed < len(devices) and _jax().process_count() > 1:
+        raise ValueError(errors.mesh_too_small(axes, needed, len(devices)))
+    grid = np.asarray(devices[:needed]).reshape(tuple(sizes.values()))
+    return _jax().sharding.Mesh(grid, tuple(sizes))
+
+
+# --- Parameters -----------------------------------------------------------------------------------
+
+
+def shard(thing: Any, mesh: Any, rules: Rules = ()) -> Any:
+    """Put a Module's parameters and buffers on a mesh, in place, and return the Module.
+
+    Each is copied to all devices, unless a rule matches its path: {"*.fc1.weight": ("model", None)}
+    cuts the first axis of such a weight into as many parts as the mesh has along "model". A rule's
+    value is a mesh axis, or None, for each axis of the parameter; the first rule that matches
+    counts. `thing` can also be a dict or list of Modules and Tensors, or an optimiser: its state
+    goes where its parameters are, so put those there first.
+
+    Raises ValueError for a rule that matches nothing or does not fit, TypeError for what holds no
+    Tensors.
+
+    >>> import gradnerve as gn
+    >>> model = shard(gn.nn.Linear(4, 2), mesh(data=1), {"weight": (None, "data")})
+    >>> tuple(model.weight.data.sharding.spec)
+    (None, 'data')
+    """
+    if hasattr(thing, "params") and hasattr(thing, "step"):
+        return _shard_optimizer(thing, mesh, rules)
+    rules = list(rules.items() if isinstance(rules, Mapping) else rules)
+    named = list(_named("", thing))
+    if not named:
+        raise TypeError(errors.nothing_to_shard(thing))
+    names = [name for name, _ in named]
+    for pattern, _ in rules:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(errors.rule_matches_nothing(pattern, names))
+    places = []
+    for name, tensor in named:  # first all checks, then all moves
+        axes = next((axes for pattern, axes in rules if fnmatchcase(name, pattern)), None)
+        places.append(_sharding(name, tensor.shape, mesh, axes))
+    for (_, tensor), place in zip(named, places, strict=True):
+        tensor._data = _put(tensor._data, place)
+        if tensor._grad is not None:
+            tensor._grad = _put(tensor._grad, place)
+    return thing
+
+
+def _named(path: str, thing: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(thing, Tensor):
+        yield path, thing
+    elif isinstance(thing, Module):
+        for name, tensor in thing._named_tensors():
+            yield f"{path}.{name}".lstrip("."), tensor
+    elif isinstance(thing, (dict, list, tuple)):
+        for key, value in thing.items() if isinstance(thing, dict) else enumerate(thing):
+            yield from _named(f"{path}.{key}".lstrip("."), value)
+
+
+def _sharding(name: str, shape: tuple[int, ...], mesh: Any, axes: Any) -> Any:
+    """Where an array of this shape goes, by the value of a rule."""
+    axes = (axes,) if axes is None or isinstance(axes, str) else tuple(axes)
+    if axes == (None,):
+        axes = ()
+    if len(axes) > len(shape):
+        raise ValueError(errors.rule_too_long(name, shape, axes))
+    for size, axis in zip(shape, axes, strict=False):
+        split = () if axis is None else (axis,) if isinstance(axis, str) else axis
+        for part in split:
+            if part not in mesh.shape:
+                raise ValueError(errors.no_such_mesh_axis(name, part, list(mesh.shape)))
+        count = prod(mesh.shape[part] for part in split)
+        if size % count:
+            raise ValueError(errors.does_not_divide(name, shape, size, count, axis))
+    sharding = _jax().sharding
+    return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
+
+
+def _put(array: Any, place: Any) -> Any:
+    """An array where it belongs. With several processes, all have to bring the same."""
+    return _jax().device_put(moved(array, "jax"), place)
+
+
+def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
+    """Its arrays are in lists, one for each parameter."""
+    if rules:
+        raise TypeError(errors.rules_for_optimizer())
+    devices = set(mesh.devices.flat)
+    for tensor in optimizer.params:
+        at = getattr(tensor._data, "sharding", None)
+        if at is None or at.device_set != devices:
+            raise ValueError(errors.parameters_not_on_mesh(type(optimizer).__name__))
+    for slots in vars(optimizer).values():
+        if slots is optimizer.params or not isinstance(slots, list):
+            continue
+        for i, array in enumerate(slots):
+            if hasattr(array, "shape"):
+                data = optimizer.params[i]._data
+                place = data.sharding
+                if array.shape != data.shape:
+                    place = _sharding("", array.shape, mesh, None)
+                slots[i] = _put(array, place)
+    return optimizer
+
+
+# --- Batches and results --------------------------------------------------------------------------
+
+
+def shard_batch(batch: Any, mesh: Any, axis: str = "data", *, whole: bool = True) -> Any:
+    """Cut arrays along their first axis, (N, ...), and put a part on each device along `axis`.
+
+    `batch` is a tree (tuple, dict) of arrays and Tensors. With several processes each gives the
+    whole batch, and only the rows of its own devices are read; or, with whole=False, each gives its
+    own rows only, as many as the others. Raises ValueError where N does not divide.
+
+    >>> images, labels = shard_batch((np.zeros((6, 8)), np.zeros(6)), mesh(data=1))
+    >>> images.shape, tuple(images.sharding.spec)
+    ((6, 8), ('data',))
+    """
+    if axis not in mesh.shape:
+        raise ValueError(errors.no_such_mesh_axis("shard_batch", axis, list(mesh.shape)))
+    parts = mesh.shape[axis] if whole else len(_own_parts(mesh, axis))
+
+    def cut(array: Any) -> Any:
+        if isinstance(array, Tensor):
+            return Tensor(cut(array._data), array.requires_grad, name=array.name)
+        array = as_array(array)
+        if not array.shape or array.shape[0] % parts:
+            raise ValueError(errors.batch_does_not_divide(array.shape, parts, axis))
+        sharding = _sharding("", array.shape, mesh, axis)
+        if not whole:
+            return _jax().make_array_from_process_local_data(sharding, np.asarray(array))
+        if _jax().process_count() == 1:
+            return _put(array, sharding)
+        return _jax().make_array_from_callback(array.shape, sharding, lambda key: array[key])
+
+    return optree().tree_map(cut, batch)
+
+
+def _own_parts(mesh: Any, axis: str) -> set[int]:
+    """Which of the parts along an axis are on this process's devices."""
+    own, place = _jax().process_index(), mesh.axis_names.index(axis)
+    return {
+        index[place]
+        for index, device in np.ndenumerate(mesh.devices)
+        if device.process_index == own
+    }
+
+
+def gather(tree: Any) -> Any:
+    """NumPy arrays, whole, of a tree of arrays and Tensors, wherever their parts lie.
+
+    With several processes every one has to call it, and each gets the whole.
+
+    >>> gather({"x": shard_batch(np.arange(4.0), mesh(data=1))})["x"]
+    array([0., 1., 2., 3.])
+    """
+
+    def whole(array: Any) -> Any:
+        array = getattr(array, "_data", array)
+        if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
+            return np.asarray(array)
+        from jax.experimental import multihost_utils
+
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    return optree().tree_map(whole, tree)
