@@ -129,6 +129,14 @@ def _parser() -> Parser:
         help="the same seed gives the same network, to the bit, on one machine (default: 0)",
     )  # fmt: skip
     add(
+        "--backend", choices=("numpy", "jax"), default="numpy", metavar="numpy|jax",
+        help="what computes: NumPy, or programs that JAX compiles (default: numpy)",
+    )  # fmt: skip
+    add(
+        "--devices", type=_devices, default=1, metavar="all|N",
+        help="with --backend jax: how many of this machine's devices share each batch (default: 1)",
+    )  # fmt: skip
+    add(
         "--out", metavar="DIR",
         help="folder for what comes out; it must not hold a run yet (default: a new one in runs/)",
     )  # fmt: skip
@@ -160,6 +168,11 @@ def _whole(least: int) -> Callable[[str], int]:
     return number
 
 
+def _devices(text: str) -> int | None:
+    """Their number; None for all."""
+    return None if text == "all" else _whole(1)(text)
+
+
 def _above_zero(text: str) -> float:
     try:
         value = float(text)
@@ -180,6 +193,7 @@ def _train(args: argparse.Namespace) -> int:
 
     from gradnerve import train
 
+    mesh = _mesh(args)
     images, test = _load(args.data)
     embedded = args.data == "digits"
     name = "digits" if embedded else Path(args.data).resolve().name
@@ -195,7 +209,7 @@ def _train(args: argparse.Namespace) -> int:
             _, height, width = images.arrays[0].shape[1:]
             _say(
                 f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
-                f"{height}x{width}"
+                f"{height}x{width}{'' if mesh is None else _named(mesh)}"
             )
             # Small networks are hardly quicker on two threads. But on a busy machine threads wait
             # for each other, and a run takes ten times as long; and with a fixed number of threads
@@ -203,7 +217,7 @@ def _train(args: argparse.Namespace) -> int:
             with threadpool_limits(1), _display(epochs) as (on_batch, on_epoch):
                 run = train.run(
                     folder, images, test, dataset=name, model=args.model, epochs=epochs,
-                    batch_size=batch_size, lr=args.lr, seed=args.seed,
+                    batch_size=batch_size, lr=args.lr, seed=args.seed, mesh=mesh,
                     on_batch=on_batch, on_epoch=on_epoch,
                 )  # fmt: skip
     except train.RunFolderError as error:
@@ -223,6 +237,25 @@ def _train(args: argparse.Namespace) -> int:
         stopped = f"stopped by Ctrl-C after {len(run.epochs)} of {epochs} epochs"
         return _fail(f"{stopped}; what was learned is in {folder}", 130)
     return 0
+
+
+def _mesh(args: argparse.Namespace) -> Any:
+    """The devices that compute; None for NumPy."""
+    if args.backend == "numpy":
+        if args.devices != 1:
+            raise BadInput("--devices needs --backend jax: NumPy has one device")
+        return None
+    try:
+        from gradnerve import distributed
+
+        return distributed.mesh(data=-1 if args.devices is None else args.devices)
+    except (ImportError, ValueError) as error:
+        raise BadInput(error) from None
+
+
+def _named(mesh: Any) -> str:
+    count, kind = mesh.devices.size, mesh.devices.flat[0].platform
+    return f", on {count} {kind} device{'s' if count > 1 else ''}"
 
 
 def _load(name: str) -> tuple[TensorDataset, TensorDataset]:

@@ -24,7 +24,7 @@ from gradnerve.nn.module import Module
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import tree as optree
 
-__all__ = ["gather", "mesh", "shard", "shard_batch"]
+__all__ = ["gather", "mesh", "own_rows", "shard", "shard_batch"]
 
 Rules = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -188,6 +188,20 @@ def shard_batch(batch: Any, mesh: Any, axis: str = "data", *, whole: bool = True
         return _jax().make_array_from_callback(array.shape, sharding, lambda key: array[key])
 
     return optree().tree_map(cut, batch)
+
+
+def own_rows(count: int, mesh: Any, axis: str = "data") -> np.ndarray:
+    """The numbers of those of `count` rows that this process's devices hold: what it has to read.
+
+    Give them to `shard_batch` with whole=False. Raises ValueError where count does not divide.
+
+    >>> own_rows(4, mesh(data=1))
+    array([0, 1, 2, 3])
+    """
+    parts = mesh.shape[axis]
+    if count % parts:
+        raise ValueError(errors.batch_does_not_divide((count,), parts, axis))
+    return np.arange(count).reshape(parts, -1)[sorted(_own_parts(mesh, axis))].reshape(-1)
 
 
 def _own_parts(mesh: Any, axis: str) -> set[int]:

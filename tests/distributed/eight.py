@@ -8,6 +8,7 @@ import numpy as np
 import gradnerve as gn
 from gradnerve import nn, optim
 from gradnerve.nn import functional as F
+from gradnerve.train import TrainingFailed, fit, mlp
 
 D = gn.distributed
 RULES = {"fc1.weight": ("model", None), "fc1.bias": "model", "fc2.weight": (None, "model")}
@@ -140,6 +141,42 @@ def test_mistakes():
         D.shard_batch(np.ones((32, 2)), mesh, "dta")
     with raises(ValueError, "has none"):
         D.shard_batch(np.ones(()), mesh)
+
+
+def few_images():
+    """50 to train with and 14 to test with: neither divides over 8 or 3 devices."""
+    train, test = gn.data.load_digits()
+    cut = gn.data.TensorDataset
+    return cut(*(a[:50] for a in train.arrays)), cut(*(a[:14] for a in test.arrays))
+
+
+def epochs_on(devices, lr=1e-2):
+    gn.manual_seed(3)
+    model = mlp((1, 8, 8), 10)
+    mesh = D.mesh(data=devices)
+    optimizer = optim.Adam(model.parameters(), lr=lr)
+    done = list(fit(model, optimizer, *few_images(), epochs=2, batch_size=20, mesh=mesh))
+    return done, model.state_dict()
+
+
+def test_training_does_not_depend_on_the_devices():
+    """Dropout and the smaller last batch included; what fills a batch up does not count."""
+    done, weights = epochs_on(1)
+    assert done[1].train_loss < done[0].train_loss
+    for devices in (3, 8):
+        others, other_weights = epochs_on(devices)
+        for epoch, other in zip(done, others, strict=True):
+            for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+                np.testing.assert_allclose(getattr(other, name), getattr(epoch, name), rtol=2e-5)
+            np.testing.assert_array_equal(other.confusion, epoch.confusion)
+            assert other.confusion.sum() == 14
+        for name, weight in weights.items():
+            np.testing.assert_allclose(other_weights[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_a_loss_that_is_not_finite_names_the_layer():
+    with raises(TrainingFailed, r"became (NaN|infinite) in epoch 1, batch 2 of 3; .*'fc\d'"):
+        epochs_on(8, lr=1e30)
 
 
 if __name__ == "__main__":
