@@ -4,16 +4,21 @@ A step under `gn.jit` is one program, whatever the number of devices. JAX's arra
 spread over a mesh of devices, and XLA puts the communication into the program that their places ask
 for: split the batch and copy the parameters, and the gradients are summed over all devices; split a
 weight, and its matrix product is. So there is nothing here but: name the devices (`mesh`), put the
-parameters there (`shard`), put the batch there (`shard_batch`), get a result back (`gather`).
+parameters there (`shard`), put the batch there (`shard_batch`), get a result back (`gather`). With
+several processes each runs the same program, and `join` is the first thing in it.
 
 This module needs JAX. `gn.distributed` loads it when it is first used.
 """
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from math import prod
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -24,7 +29,19 @@ from gradnerve.nn.module import Module
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import tree as optree
 
-__all__ = ["gather", "mesh", "own_rows", "shard", "shard_batch"]
+__all__ = [
+    "ProcessLost",
+    "agree",
+    "gather",
+    "is_first",
+    "join",
+    "leave",
+    "lost",
+    "mesh",
+    "own_rows",
+    "shard",
+    "shard_batch",
+]
 
 Rules = Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -180,7 +197,7 @@ def shard_batch(batch: Any, mesh: Any, axis: str = "data", *, whole: bool = True
         array = as_array(array)
         if not array.shape or array.shape[0] % parts:
             raise ValueError(errors.batch_does_not_divide(array.shape, parts, axis))
-        sharding = _sharding("", array.shape, mesh, axis)
+        sharding = _jax().sharding.NamedSharding(mesh, _jax().sharding.PartitionSpec(axis))
         if not whole:
             return _jax().make_array_from_process_local_data(sharding, np.asarray(array))
         if _jax().process_count() == 1:
@@ -232,3 +249,123 @@ def gather(tree: Any) -> Any:
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
     return optree().tree_map(whole, tree)
+
+
+# --- Several processes ----------------------------------------------------------------------------
+
+
+class ProcessLost(ConnectionError):
+    """Another process could not be reached, or has stopped. The message says which, and why."""
+
+
+def join(coordinator: str, processes: int, process: int, timeout: int = 60) -> None:
+    """Be process number `process` of so many, from 0; to be called before JAX is used.
+
+    All run the same program. Process 0 listens at `coordinator`, "HOST:PORT", and the others find
+    it there. Then `mesh()` is over the devices of all. A process that dies or hangs stops the
+    others within a minute.
+
+    Raises ValueError for an address or number that cannot be, ProcessLost where the others are not
+    there after `timeout` seconds, OSError where process 0 cannot listen.
+    """
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(errors.bad_coordinator(coordinator))
+    if not 0 <= process < processes:
+        raise ValueError(errors.bad_process(process, processes))
+    if process == 0:
+        _check_free(int(port))
+    else:
+        _wait_for(host.strip("[]"), int(port), timeout)
+    jax = _jax()
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            coordinator, processes, process,
+            initialization_timeout=timeout, heartbeat_timeout_seconds=HEARTBEAT,
+        )  # fmt: skip
+    except jax.errors.JaxRuntimeError as error:
+        raise ProcessLost(errors.not_all_came(processes, timeout, error)) from None
+
+
+HEARTBEAT = 20
+"""After so many seconds without a sign of life a process is taken for dead."""
+
+
+def _check_free(port: int) -> None:
+    # JAX's own socket would share a port with another program, and both get half of the calls.
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise OSError(error.errno, errors.port_in_use(port, error)) from None
+
+
+def _wait_for(host: str, port: int, timeout: float) -> None:
+    end = monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=min(5, timeout)).close()
+            return
+        except socket.gaierror:
+            raise ProcessLost(errors.no_such_host(host)) from None
+        except OSError as error:
+            if monotonic() > end:
+                raise ProcessLost(errors.no_coordinator(host, port, timeout, error)) from None
+        sleep(0.2)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints: number 0, or the only one."""
+    return _jax().process_index() == 0
+
+
+def agree(settings: Mapping[str, Any], timeout: int = 60) -> None:
+    """Make sure that all processes run with the same settings; every one has to call it.
+
+    Settings are what JSON can say. Raises ValueError, on every process, that names the first one
+    that differs, ProcessLost where a process does not come, or came with `leave`.
+    """
+    from jax._src import distributed  # the coordinator's notice board has no public name
+
+    jax = _jax()
+    state: Any = distributed.global_state
+    client, count, number = state.client, state.num_processes, state.process_id
+    client.key_value_set(f"gradnerve/{number}", json.dumps({"settings": dict(settings)}))
+    first: dict[str, Any] = {}
+    for i in range(count):
+        try:
+            note = json.loads(client.blocking_key_value_get(f"gradnerve/{i}", timeout * 1000))
+        except jax.errors.JaxRuntimeError:
+            raise ProcessLost(errors.did_not_come(i, timeout)) from None
+        if "gone" in note:
+            raise ProcessLost(errors.has_left(i, note["gone"]))
+        first = first or note["settings"]
+        for name, value in first.items():
+            for process, other in (i, note["settings"]), (number, settings):
+                if other.get(name) != value:
+                    raise ValueError(errors.other_settings(name, value, process, other.get(name)))
+
+
+def leave(reason: str) -> None:
+    """Tell the others, who are at `agree`, that this process stops, and why."""
+    from jax._src import distributed
+
+    state = distributed.global_state
+    if state.client is not None:
+        with suppress(_jax().errors.JaxRuntimeError):  # that it said something before, or too late
+            state.client.key_value_set(
+                f"gradnerve/{state.process_id}", json.dumps({"gone": reason})
+            )
+
+
+def lost(error: BaseException) -> str:
+    """What to say of an error if it means that another process is gone; "" if it does not."""
+    from jax._src import distributed
+
+    text = str(error)
+    signs = ("Gloo", "coordination service", "heartbeat", "NCCL", "UNAVAILABLE")
+    if isinstance(error, ProcessLost):
+        return text
+    together = distributed.global_state.client is not None
+    return errors.process_gone(text) if together and any(sign in text for sign in signs) else ""

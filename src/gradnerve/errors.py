@@ -1580,3 +1580,71 @@ def batch_does_not_divide(shape: tuple[int, ...], parts: int, axis: str) -> str:
         f"a batch of {size} does not divide into {parts} parts along {axis!r}: take {near}; "
         "DataLoader(..., drop_last=True) leaves a smaller last batch out"
     )
+
+
+def bad_coordinator(address: str) -> str:
+    """An address that is none."""
+    return f"the coordinator's address is HOST:PORT, as in 127.0.0.1:5555, not {address!r}"
+
+
+def bad_process(process: int, processes: int) -> str:
+    """A number of a process that there cannot be."""
+    return f"{processes} processes have the numbers 0 to {processes - 1}; there is no {process}"
+
+
+def port_in_use(port: int, error: OSError) -> str:
+    """Process 0 cannot listen."""
+    return (
+        f"process 0 cannot listen at port {port} ({error.strerror}): another program does, or an "
+        "earlier run that has not ended; take another port, for all processes"
+    )
+
+
+def no_such_host(host: str) -> str:
+    """A name that no machine has."""
+    return f"there is no machine {host!r}: check the coordinator's address"
+
+
+def no_coordinator(host: str, port: int, timeout: float, error: OSError) -> str:
+    """Process 0 is not where it should be."""
+    return (
+        f"no coordinator at {host}:{port} after {timeout:g} s ({error.strerror or error}): is "
+        "process 0 running, on that machine, with that port?"
+    )
+
+
+def not_all_came(processes: int, timeout: float, error: Exception) -> str:
+    """Fewer processes than were announced, or two with one number."""
+    text = str(error)
+    if "ALREADY_EXISTS" in text or "different incarnation" in text or "ABORTED" in text:
+        return "another process has this number already: give each its own, from 0"
+    return (
+        f"not all of {processes} processes were there after {timeout:g} s: start the same command "
+        f"once for each, with its own number ({text.splitlines()[0][:200]})"
+    )
+
+
+def did_not_come(process: int, timeout: float) -> str:
+    """A process that joined, and then did nothing."""
+    return f"process {process} has joined, but was not ready after {timeout:g} s; see its messages"
+
+
+def has_left(process: int, reason: str) -> str:
+    """A process that stopped before the start."""
+    return f"process {process} has stopped: {reason}"
+
+
+def other_settings(name: str, value: Any, process: int, other: Any) -> str:
+    """Two processes that would not compute the same."""
+    return (
+        f"the processes do not agree on {name}: process 0 has {value}, process {process} has "
+        f"{other}; start all with the same command and the same data"
+    )
+
+
+def process_gone(text: str) -> str:
+    """Another process cannot be reached any more."""
+    return (
+        "another process has stopped, hangs, or cannot be reached any more, so this one stops too; "
+        f"see the others' messages ({text.splitlines()[0][:200]})"
+    )

@@ -27,7 +27,7 @@ from gradnerve.data import DataLoader, TensorDataset
 from gradnerve.debug import first_non_finite
 from gradnerve.graph import no_grad
 from gradnerve.nn import functional as F
-from gradnerve.ops.random import manual_seed
+from gradnerve.ops.random import generator, manual_seed
 from gradnerve.optim import Adam, Optimizer
 from gradnerve.tensor import Tensor
 
@@ -303,6 +303,8 @@ def _fail(model: nn.Module, images: np.ndarray, loss: float, where: str) -> NoRe
 # --- A run and its folder -------------------------------------------------------------------------
 
 FILES = ("model.safetensors", "metrics.jsonl", "curves.png", "confusion.png")
+CHECKPOINT = "checkpoint.safetensors"
+"""What a run needs to go on: there as long as it is not complete."""
 
 
 @dataclass
@@ -315,7 +317,7 @@ class Run:
 
 
 def run(
-    folder: Path,
+    folder: Path | None,
     train: TensorDataset,
     test: TensorDataset,
     *,
@@ -327,18 +329,21 @@ def run(
     lr: float = 2e-3,
     seed: int = 0,
     mesh: Any = None,
+    resume: Path | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Run:
-    """Train a new network by Adam, and keep what comes out in `folder`.
+    """Train a new network by Adam, and keep what comes out in `folder` (None: nowhere).
 
     `model` is a name in MODELS, `dataset` a name to remember; with a `mesh` JAX trains, on its
-    devices. After each epoch the folder has the
-    weights, model.safetensors, and the figures of all epochs, metrics.jsonl; at the end also
-    curves.png and confusion.png. Equal arguments give equal weights and figures (all but the
-    seconds), to the bit, on one machine. A KeyboardInterrupt ends the run: the folder then holds
-    the last finished epoch's state, or, before there is one, the weights alone. Raises
-    TrainingFailed as `fit` does; the epochs before it are in the folder.
+    devices. After each epoch the folder has the weights, model.safetensors, the figures of all
+    epochs, metrics.jsonl, and, until the last, checkpoint.safetensors: a folder with that can be
+    given as `resume`, with otherwise equal arguments, and the run goes on as if it had never
+    stopped. At the end there are also curves.png and confusion.png. Equal arguments give equal
+    weights and figures (all but the seconds), to the bit, on one machine. A KeyboardInterrupt ends
+    the run: the folder then holds the last finished epoch's state, or, before there is one, the
+    weights alone. Raises TrainingFailed as `fit` does; the epochs before it are in the folder;
+    RunFolderError where `resume` has no checkpoint, or one of another run.
     """
     manual_seed(seed)
     shape = train.arrays[0].shape[1:]
@@ -350,8 +355,13 @@ def run(
     optimizer = Adam(network.parameters(), lr=lr)
     done: list[Epoch] = []
     interrupted = False
+    options = {**about, "epochs": epochs}
+    if resume is not None:
+        done = _load_checkpoint(resume, network, optimizer, options)
 
     def save(state: dict[str, np.ndarray]) -> None:
+        if folder is None:
+            return
         accuracy = {"test_accuracy": done[-1].test_accuracy} if done else {}
         io.save_weights(
             folder / "model.safetensors", state, {**about, "epochs": len(done), **accuracy}
@@ -365,9 +375,12 @@ def run(
         loop = fit(
             network, optimizer, train, test,
             epochs=epochs, batch_size=batch_size, on_batch=on_batch, mesh=mesh,
+            first=len(done) + 1,
         )  # fmt: skip
         for epoch in loop:
             done, state = [*done, epoch], network.state_dict()
+            if folder is not None and epoch.epoch < epochs:
+                _save_checkpoint(folder, state, optimizer, options, done)
             save(state)
             if on_epoch is not None:
                 on_epoch(epoch)
@@ -375,11 +388,60 @@ def run(
         interrupted = True
         save(state or network.state_dict())
     finally:
-        if done:
+        if done and folder is not None:
             _draw(folder, done, f"{dataset}, {model}")
     if state is not None:
         network.load_state_dict(state)
+    if len(done) == epochs and folder is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     return Run(network, done, interrupted)
+
+
+def _save_checkpoint(
+    folder: Path, state: dict[str, np.ndarray], optimizer: Optimizer, options: dict[str, Any],
+    done: list[Epoch],
+) -> None:  # fmt: skip
+    """The whole state after an epoch: weights, the optimiser's, the random numbers', the figures.
+
+    The arrays are whole ones, wherever their parts lay: any number of devices can go on from here.
+    """
+    arrays = {f"model.{name}": array for name, array in state.items()}
+    for name, slots in vars(optimizer).items():
+        if isinstance(slots, list) and slots is not optimizer.params:
+            arrays |= {f"optimizer.{name}.{i}": np.asarray(slot) for i, slot in enumerate(slots)}
+    epochs = [{**epoch.figures(), "confusion": epoch.confusion.tolist()} for epoch in done]
+    about = {"options": options, "epochs": epochs, "random": generator().bit_generator.state}
+    io.save_weights(folder / CHECKPOINT, arrays, about)
+
+
+def _load_checkpoint(
+    folder: Path, network: nn.Module, optimizer: Optimizer, options: dict[str, Any]
+) -> list[Epoch]:
+    """Take over the state after the last finished epoch; returns the epochs so far."""
+    try:
+        arrays = io.load_weights(folder / CHECKPOINT)
+        about = io.load_metadata(folder / CHECKPOINT)
+        was = about["options"]
+    except (OSError, ValueError, KeyError):
+        raise RunFolderError(
+            f"'{folder}' has no checkpoint to go on from: its run is complete, or had not finished "
+            "an epoch"
+        ) from None
+    for name, value in options.items():
+        if was[name] != value:
+            raise RunFolderError(
+                f"the run in '{folder}' has {name.replace('_', ' ')} {was[name]}, this command "
+                f"{value}; give the options that it was started with"
+            )
+    weights = {n[6:]: a for n, a in arrays.items() if n.startswith("model.")}
+    network.load_state_dict(weights)
+    for name, array in arrays.items():
+        if name.startswith("optimizer."):
+            _, slots, i = name.split(".")
+            vars(optimizer)[slots][int(i)] = array if array.ndim else array.item()
+    generator().bit_generator.state = about["random"]
+    epochs = [{**epoch, "confusion": np.array(epoch["confusion"])} for epoch in about["epochs"]]
+    return [Epoch(**epoch) for epoch in epochs]
 
 
 def _draw(folder: Path, epochs: list[Epoch], title: str) -> None:
