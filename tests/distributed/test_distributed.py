@@ -114,6 +114,21 @@ def test_two_processes_learn_what_one_does(alone, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_docs_two_processes(tmp_path):
+    """Typed in as docs/scale.md has it, but for the port."""
+    page = (HERE.parent.parent / "docs/scale.md").read_text(encoding="utf-8")
+    script = re.search(r"^```sh\n(cat > two.py.*?)^```", page, re.MULTILINE | re.DOTALL)[1]
+    assert "5555" in script
+    env = {**environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    script = script.replace("5555", str(free_port()))
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=120
+    )
+    said = [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")]
+    assert (done.returncode, said) == (0, [re.search(r"```text\n(0.1\d*)", page)[1]])
+
+
+@pytest.mark.slow
 def test_one_process_goes_on_where_two_were_killed(alone, tmp_path, capsys):
     port, out = free_port(), tmp_path / "run"
     pair = [start(port, i, "--out", str(out)) for i in range(2)]
