@@ -262,10 +262,30 @@ def test_ctrl_c_keeps_what_was_learned():
     )
     done = int(found[1])
     assert done >= 2
-    assert names("runs/digits-cnn-1") == FILES
+    assert names("runs/digits-cnn-1") == {*FILES, "checkpoint.safetensors"}
     assert len(Path("runs/digits-cnn-1/metrics.jsonl").read_text().splitlines()) == done
     assert io.load_metadata("runs/digits-cnn-1/model.safetensors")["epochs"] == done
     assert "Test accuracy" in out
+
+
+def test_a_run_that_was_stopped_goes_on(monkeypatch, capsys):
+    run = ["train", "--model", "mlp", "--epochs", "2"]
+    with monkeypatch.context() as patched:
+        patched.setattr(cli, "_say", interrupt_after_an_epoch)
+        assert cli.main(run) == 130
+    capsys.readouterr()
+    assert cli.main([*run, "--resume", "runs/digits-mlp-1", "--out", "x"]) == 2
+    assert "--resume or --out, not both" in capsys.readouterr().err
+    assert cli.main([*run, "--resume", "runs/digits-mlp-2"]) == 2
+    assert "'runs/digits-mlp-2' has no checkpoint to go on from" in capsys.readouterr().err
+    assert cli.main([*run, "--resume", "runs/digits-mlp-1"]) == 0
+    assert "\nepoch 2/2" in capsys.readouterr().out
+    assert names("runs/digits-mlp-1") == FILES
+
+
+def interrupt_after_an_epoch(text):
+    if text.startswith("epoch"):
+        raise KeyboardInterrupt
 
 
 def test_ctrl_c_in_the_first_epoch_keeps_the_weights(monkeypatch, capsys):

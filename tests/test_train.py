@@ -279,11 +279,35 @@ def test_an_interrupted_run_keeps_its_finished_epochs(tmp_path):
         )
         assert result.interrupted
         assert len(result.epochs) == len(metrics(folder)) == 2
-        assert names(folder) == FILES
+        assert names(folder) == {*FILES, train.CHECKPOINT}
         assert train.evaluate(result.model, test)[0] == result.epochs[-1].test_loss
         kept.append((folder / "model.safetensors").read_bytes())
     assert kept[0] == kept[1], "what was learned in an unfinished epoch is not in there"
     assert io.load_metadata(folder / "model.safetensors")["epochs"] == 2
+
+
+def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path):
+    """To the bit: weights, Adam's state, the order of the images, dropout, the learning rate."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    same = options(epochs=5)
+    train.run(whole, halves(100), halves(20, 1), **same)
+    for epoch, batch in ((2, 3), (4, 1)):
+        resume = parts if (parts / train.CHECKPOINT).exists() else None
+        stop = interrupt_at(epoch, batch)
+        train.run(parts, halves(100), halves(20, 1), on_batch=stop, resume=resume, **same)
+    with pytest.raises(train.RunFolderError, match=r"has lr 0.\d+, this command 0.5; give"):
+        train.run(parts, halves(100), halves(20, 1), resume=parts, **{**same, "lr": 0.5})
+    last = train.run(parts, halves(100), halves(20, 1), resume=parts, **same)
+    assert [epoch.epoch for epoch in last.epochs] == [1, 2, 3, 4, 5]
+    assert names(parts) == FILES
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (parts, whole)]
+    assert weights[0] == weights[1]
+    for line, other in zip(metrics(parts), metrics(whole), strict=True):
+        assert {**line, "seconds": 0} == {**other, "seconds": 0}
+    with pytest.raises(train.RunFolderError, match="no checkpoint to go on from: its run is compl"):
+        train.run(parts, halves(100), halves(20, 1), resume=parts, **same)
 
 
 def test_a_run_interrupted_in_its_first_epoch_keeps_the_weights(tmp_path):
@@ -307,7 +331,7 @@ def test_a_failed_run_keeps_its_finished_epochs(tmp_path):
 
     with pytest.raises(train.TrainingFailed, match="NaN in epoch 3, batch 1 of 7"):
         train.run(tmp_path, train_set, halves(20, 1), on_epoch=spoil, **options(epochs=5))
-    assert names(tmp_path) == FILES
+    assert names(tmp_path) == {*FILES, train.CHECKPOINT}
     assert len(metrics(tmp_path)) == 2
     weights = io.load_weights(tmp_path / "model.safetensors")
     assert all(np.isfinite(array).all() for array in weights.values())

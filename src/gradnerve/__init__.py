@@ -54,11 +54,16 @@ __version__ = "0.3.0.dev0"
 
 
 def __getattr__(name: str) -> object:
-    """Names that other libraries have: the error says what they are called here."""
+    """`distributed`, on first use; the names of other libraries: what they are called here."""
+    if name == "distributed":
+        import importlib
+
+        return importlib.import_module("gradnerve.distributed")
     raise AttributeError(errors.no_such_name(name, __dir__()), name=name)
 
 
 def __dir__() -> list[str]:
     """What is there for the user; not the modules that it is made of."""
     modules = ("data", "fft", "linalg", "nn", "ops", "optim")
-    return sorted(n for n, v in globals().items() if not isinstance(v, type(ops)) or n in modules)
+    names = {n for n, v in globals().items() if not isinstance(v, type(ops)) or n in modules}
+    return sorted(names | {"distributed"})

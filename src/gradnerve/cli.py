@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import subprocess
 import sys
+import traceback
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradnerve import __version__, errors
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from gradnerve.data import TensorDataset
     from gradnerve.train import Batch, Epoch
 
-Show = tuple[Callable[["Batch"], None] | None, Callable[["Epoch"], None]]
+Show = tuple[Callable[["Batch"], None] | None, Callable[["Epoch"], None] | None]
 
 # As many as take the CNN to where more help little.
 EPOCHS = {"digits": 30, "folder": 5}
@@ -129,6 +133,30 @@ def _parser() -> Parser:
         help="the same seed gives the same network, to the bit, on one machine (default: 0)",
     )  # fmt: skip
     add(
+        "--backend", choices=("numpy", "jax"), default="numpy", metavar="numpy|jax",
+        help="what computes: NumPy, or programs that JAX compiles (default: numpy)",
+    )  # fmt: skip
+    add(
+        "--devices", type=_devices, default=1, metavar="all|N",
+        help="with --backend jax: how many of this machine's devices share each batch (default: 1)",
+    )  # fmt: skip
+    add(
+        "--coordinator", metavar="HOST:PORT",
+        help="with --backend jax: several processes, here or on several machines, share each "
+        "batch; start each with the same command, but its own --process-id. Where process 0 "
+        "listens",
+    )  # fmt: skip
+    add("--num-processes", type=_whole(1), metavar="N", help="how many there are")
+    add(
+        "--process-id", type=_whole(0), metavar="I",
+        help="which one this is, from 0; process 0 writes the files and prints",
+    )  # fmt: skip
+    add(
+        "--resume", metavar="DIR",
+        help="go on with the run in this folder, from its last whole epoch; give the options that "
+        "it was started with, but for the number of devices and processes",
+    )  # fmt: skip
+    add(
         "--out", metavar="DIR",
         help="folder for what comes out; it must not hold a run yet (default: a new one in runs/)",
     )  # fmt: skip
@@ -160,6 +188,11 @@ def _whole(least: int) -> Callable[[str], int]:
     return number
 
 
+def _devices(text: str) -> int | None:
+    """Their number; None for all."""
+    return None if text == "all" else _whole(1)(text)
+
+
 def _above_zero(text: str) -> float:
     try:
         value = float(text)
@@ -176,10 +209,77 @@ def _above_zero(text: str) -> float:
 
 
 def _train(args: argparse.Namespace) -> int:
+    together = (args.coordinator, args.num_processes, args.process_id)
+    if together == (None, None, None):
+        return _train_here(args)
+    if None in together or args.backend == "numpy":
+        raise BadInput(
+            "--coordinator, --num-processes and --process-id go together, with --backend jax"
+        )
+    try:
+        from gradnerve import distributed
+
+        distributed.join(args.coordinator, args.num_processes, args.process_id)
+    except (ImportError, OSError, ValueError) as error:
+        raise BadInput(getattr(error, "strerror", None) or error) from None
+    if args.process_id == 0:
+        sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
+    os.dup2(2, 1)  # only process 0 prints, and Gloo, which tells how it connects, does not
+    with _last_words():
+        try:
+            code = _train_here(args)
+        except BadInput as error:
+            distributed.leave(str(error))
+            code = _fail(error, 2)
+        except KeyboardInterrupt:
+            code = _fail("stopped by Ctrl-C", 130)
+        except BrokenPipeError:
+            code = 141
+        except Exception as error:
+            if not (reason := distributed.lost(error)):
+                traceback.print_exc()
+            code = _fail(reason or error, 1)
+    if code:
+        # JAX would first wait for the others, who may wait for this one. Process 0 goes last: with
+        # it goes what connects them, and they may have something to say.
+        sleep(2 if args.process_id == 0 else 0)
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+GONE = (
+    "gradnerve: this process was stopped, by JAX or from outside. If by JAX, another process "
+    "has stopped, hangs, or cannot be reached any more: see the other processes' messages. "
+    "What has been learned up to the last whole epoch is in the run's folder"
+)
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    """When another process is gone, JAX ends this one at once, from C++: let a helper say so.
+
+    It waits at a pipe, which is closed when this process ends, in whatever way.
+    """
+    says = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr)"
+    command = [sys.executable, "-S", "-c", says, GONE]
+    helper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        yield
+    finally:
+        helper.communicate("done")
+
+
+def _train_here(args: argparse.Namespace) -> int:
     from threadpoolctl import threadpool_limits
 
     from gradnerve import train
 
+    first = not args.process_id
+    if args.resume and args.out:
+        raise BadInput("a run that goes on stays in its folder: give --resume or --out, not both")
+    if args.backend == "numpy" and args.devices != 1:
+        raise BadInput("--devices needs --backend jax: NumPy has one device")
     images, test = _load(args.data)
     embedded = args.data == "digits"
     name = "digits" if embedded else Path(args.data).resolve().name
@@ -191,30 +291,36 @@ def _train(args: argparse.Namespace) -> int:
             "give a smaller one"
         )
     try:
-        with train.run_folder(args.out, f"{name}-{args.model}") as folder:
+        resume = args.resume and Path(args.resume)
+        made: Any = nullcontext(resume if first else None)
+        if first and resume is None:
+            made = train.run_folder(args.out, f"{name}-{args.model}")
+        with made as folder:
+            mesh = _mesh(args, images, {"--epochs": epochs, "--batch-size": batch_size})
             _, height, width = images.arrays[0].shape[1:]
-            _say(
-                f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
-                f"{height}x{width}"
-            )
+            if first:
+                _say(
+                    f"{name}: {len(images):,} images to train with and {len(test):,} to test with, "
+                    f"{height}x{width}{'' if mesh is None else _named(mesh)}"
+                )
             # Small networks are hardly quicker on two threads. But on a busy machine threads wait
             # for each other, and a run takes ten times as long; and with a fixed number of threads
             # equal seeds give equal bits, whatever the surroundings.
-            with threadpool_limits(1), _display(epochs) as (on_batch, on_epoch):
+            with threadpool_limits(1), _display(epochs, first) as (on_batch, on_epoch):
                 run = train.run(
                     folder, images, test, dataset=name, model=args.model, epochs=epochs,
-                    batch_size=batch_size, lr=args.lr, seed=args.seed,
+                    batch_size=batch_size, lr=args.lr, seed=args.seed, mesh=mesh, resume=resume,
                     on_batch=on_batch, on_epoch=on_epoch,
                 )  # fmt: skip
     except train.RunFolderError as error:
         raise BadInput(error) from None
     except train.TrainingFailed as error:
         return _fail(f"{error}. A smaller learning rate helps: --lr {args.lr / 10:g}", 1)
-    except BrokenPipeError:  # main knows what to do
+    except ConnectionError:  # whoever called knows what to do
         raise
     except OSError as error:
         return _fail(f"cannot write to '{folder}' ({error.strerror})", 1)
-    if run.epochs:
+    if run.epochs and first:
         confusion = run.epochs[-1].confusion
         right, total = int(confusion.trace()), int(confusion.sum())
         _say(f"Test accuracy {100 * right / total:.2f} % ({right:,} of {total:,} images)")
@@ -223,6 +329,36 @@ def _train(args: argparse.Namespace) -> int:
         stopped = f"stopped by Ctrl-C after {len(run.epochs)} of {epochs} epochs"
         return _fail(f"{stopped}; what was learned is in {folder}", 130)
     return 0
+
+
+def _mesh(args: argparse.Namespace, images: TensorDataset, settings: dict[str, Any]) -> Any:
+    """The devices that compute; None for NumPy. All processes have to be about the same."""
+    if args.backend == "numpy":
+        return None
+    try:
+        from gradnerve import distributed, train
+
+        if args.coordinator is None:
+            return distributed.mesh(data=-1 if args.devices is None else args.devices)
+        names = ("--num-processes", "--model", "--lr", "--seed")
+        settings |= {name: getattr(args, name[2:].replace("-", "_")) for name in names}
+        if args.resume:
+            settings["the checkpoint"] = _checksum(Path(args.resume) / train.CHECKPOINT)
+        settings["the training images"] = sum(zlib.crc32(a.tobytes()) for a in images.arrays)
+        distributed.agree({**settings, "GradNerve's version": __version__})
+        return distributed.mesh()
+    except (ImportError, ValueError) as error:
+        raise BadInput(error) from None
+
+
+def _checksum(path: Path) -> int | None:
+    """None where there is no such file."""
+    return zlib.crc32(path.read_bytes()) if path.is_file() else None
+
+
+def _named(mesh: Any) -> str:
+    count, kind = mesh.devices.size, mesh.devices.flat[0].platform
+    return f", on {count} {kind} device{'s' if count > 1 else ''}"
 
 
 def _load(name: str) -> tuple[TensorDataset, TensorDataset]:
@@ -242,8 +378,11 @@ def _loss(value: float) -> str:
 
 
 @contextmanager
-def _display(epochs: int) -> Iterator[Show]:
+def _display(epochs: int, shown: bool) -> Iterator[Show]:
     """What to do after each batch, and after each epoch, for the reader to see how it goes."""
+    if not shown:
+        yield None, None
+        return
     width = len(str(epochs))
 
     def line(epoch: Epoch) -> str:

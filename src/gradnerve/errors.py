@@ -1559,3 +1559,161 @@ def _kind_of(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return f"a {type(value).__name__}"
+
+
+# --- Many devices ---------------------------------------------------------------------------------
+
+
+def _mesh(axes: Mapping[str, int]) -> str:
+    return f"mesh({', '.join(f'{name}={size}' for name, size in axes.items())})"
+
+
+def mesh_too_large(axes: Mapping[str, int], devices: int) -> str:
+    """More devices than there are, or a number that is none."""
+    if min(axes.values()) < -1 or 0 in axes.values() or list(axes.values()).count(-1) > 1:
+        return f"{_mesh(axes)}: sizes are 1 or more; a single one may be -1, for what is left"
+    return (
+        f"{_mesh(axes)} needs more devices than there are: JAX sees {devices}. To try it on the "
+        "CPU, set XLA_FLAGS=--xla_force_host_platform_device_count=8 in the environment before "
+        "Python starts"
+    )
+
+
+def mesh_too_small(axes: Mapping[str, int], needed: int, devices: int) -> str:
+    """Several processes, and a mesh without the devices of some."""
+    return (
+        f"{_mesh(axes)} has {needed} of the {devices} devices of all processes; each process has "
+        f"to take part: make the sizes' product {devices}, or one of them -1"
+    )
+
+
+def nothing_to_shard(thing: Any) -> str:
+    """shard() of what has no Tensors in it."""
+    return (
+        "shard takes a Module, an optimiser, or a dict or list with Modules or Tensors in it; "
+        f"there is no Tensor in this {type(thing).__name__}"
+    )
+
+
+def rule_matches_nothing(pattern: str, names: Sequence[str]) -> str:
+    """A rule for a parameter that there is not."""
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    return f"no parameter matches the rule {pattern!r}; there are {shown}{nearest(pattern, names)}"
+
+
+def rule_too_long(name: str, shape: tuple[int, ...], axes: Sequence[Any]) -> str:
+    """A rule with more entries than a parameter has axes."""
+    return (
+        f"the rule for {name!r} says where {len(axes)} axes go, {tuple(axes)}; it has "
+        f"{len(shape)}, {shape}"
+    )
+
+
+def no_such_mesh_axis(name: str, axis: str, axes: Sequence[str]) -> str:
+    """A mesh axis that the mesh has not."""
+    known = ", ".join(map(repr, axes))
+    return f"{name}: the mesh has no axis {axis!r}; it has {known}{nearest(axis, axes)}"
+
+
+def does_not_divide(name: str, shape: tuple[int, ...], size: int, count: int, axis: Any) -> str:
+    """A parameter that cannot be cut evenly."""
+    return (
+        f"{name!r} is {shape}: its axis of {size} does not divide into {count} parts along "
+        f"{axis!r}; change its size, or leave it whole"
+    )
+
+
+def rules_for_optimizer() -> str:
+    """shard(optimizer, mesh, rules)."""
+    return (
+        "an optimiser's state goes where its parameters are, and takes no rules: "
+        "shard(model, mesh, rules), then shard(optimizer, mesh)"
+    )
+
+
+def parameters_not_on_mesh(optimiser: str) -> str:
+    """shard(optimizer) before shard(model)."""
+    return (
+        f"the parameters of this {optimiser} are not on the mesh yet: shard(model, mesh) first, "
+        "then shard(optimizer, mesh)"
+    )
+
+
+def batch_does_not_divide(shape: tuple[int, ...], parts: int, axis: str) -> str:
+    """A batch that cannot be cut evenly."""
+    if not shape:
+        return "shard_batch cuts the first axis of an array, and this one has none"
+    size = shape[0]
+    near = " or ".join(str(n) for n in (size - size % parts, size + parts - size % parts) if n)
+    return (
+        f"a batch of {size} does not divide into {parts} parts along {axis!r}: take {near}; "
+        "DataLoader(..., drop_last=True) leaves a smaller last batch out"
+    )
+
+
+def bad_coordinator(address: str) -> str:
+    """An address that is none."""
+    return f"the coordinator's address is HOST:PORT, as in 127.0.0.1:5555, not {address!r}"
+
+
+def bad_process(process: int, processes: int) -> str:
+    """A number of a process that there cannot be."""
+    return f"{processes} processes have the numbers 0 to {processes - 1}; there is no {process}"
+
+
+def port_in_use(port: int, error: OSError) -> str:
+    """Process 0 cannot listen."""
+    return (
+        f"process 0 cannot listen at port {port} ({error.strerror}): another program does, or an "
+        "earlier run that has not ended; take another port, for all processes"
+    )
+
+
+def no_such_host(host: str) -> str:
+    """A name that no machine has."""
+    return f"there is no machine {host!r}: check the coordinator's address"
+
+
+def no_coordinator(host: str, port: int, timeout: float, error: OSError) -> str:
+    """Process 0 is not where it should be."""
+    return (
+        f"no coordinator at {host}:{port} after {timeout:g} s ({error.strerror or error}): is "
+        "process 0 running, on that machine, with that port?"
+    )
+
+
+def not_all_came(processes: int, timeout: float, error: Exception) -> str:
+    """Fewer processes than were announced, or two with one number."""
+    text = str(error)
+    if "ALREADY_EXISTS" in text or "different incarnation" in text or "ABORTED" in text:
+        return "another process has this number already: give each its own, from 0"
+    return (
+        f"not all of {processes} processes were there after {timeout:g} s: start the same command "
+        f"once for each, with its own number ({text.splitlines()[0][:200]})"
+    )
+
+
+def did_not_come(process: int, timeout: float) -> str:
+    """A process that joined, and then did nothing."""
+    return f"process {process} has joined, but was not ready after {timeout:g} s; see its messages"
+
+
+def has_left(process: int, reason: str) -> str:
+    """A process that stopped before the start."""
+    return f"process {process} has stopped: {reason}"
+
+
+def other_settings(name: str, value: Any, process: int, other: Any) -> str:
+    """Two processes that would not compute the same."""
+    return (
+        f"the processes do not agree on {name}: process 0 has {value}, process {process} has "
+        f"{other}; start all with the same command and the same data"
+    )
+
+
+def process_gone(text: str) -> str:
+    """Another process cannot be reached any more."""
+    return (
+        "another process has stopped, hangs, or cannot be reached any more, so this one stops too; "
+        f"see the others' messages ({text.splitlines()[0][:200]})"
+    )

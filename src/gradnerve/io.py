@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -108,7 +109,13 @@ def write_with(path: str | Path, writer: Callable[[Path], Any]) -> None:
     temporary = path.with_name(f".{path.stem}-{token_hex(4)}{path.suffix}")
     try:
         writer(temporary)
+        _to_disk(temporary)  # else a name could outlive a power cut, and its content not
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

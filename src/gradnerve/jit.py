@@ -570,14 +570,16 @@ class _Program:
         return len(self.results) - 1
 
     def _compare_tensors(self, given: _Given, arrays: list[Any], flags: list[bool]) -> None:
+        alike = load("jax").alike
         grads = dict(zip(given.has_grad, arrays[len(given.tensors) :], strict=False))
         for i, tensor in enumerate(given.tensors):
+            # What replaces an array keeps its place, on however many devices it lies.
             if tensor._data is not arrays[i]:
-                self.replaces[i] = self.result(tensor._data)
+                self.replaces[i] = self.result(alike(tensor._data, arrays[i]))
                 self.new_data.append((i, self.replaces[i]))
             gradient = tensor._grad
             if gradient is not grads.get(i):
-                place = None if gradient is None else self.result(gradient)
+                place = None if gradient is None else self.result(alike(gradient, arrays[i]))
                 self.new_grads.append((i, place))
                 if place is not None and i in grads:
                     self.replaces[len(given.tensors) + given.has_grad.index(i)] = place
@@ -596,6 +598,8 @@ class _Program:
                 if value != before[key]:
                     self.counted.add(path)
                 continue
+            if _is_array(value) and _is_array(before.get(key)):
+                value = load("jax").alike(value, before[key])
             new = _Tree(value, self, given)
             self.new_items.append((place, key, new))
             cell = cells.get((id(given.containers[place]), key))

@@ -13,11 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -26,9 +27,12 @@ from gradnerve.data import DataLoader, TensorDataset
 from gradnerve.debug import first_non_finite
 from gradnerve.graph import no_grad
 from gradnerve.nn import functional as F
-from gradnerve.ops.random import manual_seed
+from gradnerve.ops.random import generator, manual_seed
 from gradnerve.optim import Adam, Optimizer
 from gradnerve.tensor import Tensor
+
+if TYPE_CHECKING:
+    from gradnerve.parallel import Parallel
 
 
 class TrainingFailed(FloatingPointError):
@@ -132,8 +136,13 @@ def fit(
     epochs: int,
     batch_size: int,
     on_batch: Callable[[Batch], None] | None = None,
+    mesh: Any = None,
+    first: int = 1,
 ) -> Iterator[Epoch]:
     """Train, epoch by epoch, and after each test the model and hand out how it did.
+
+    With a `mesh` of `gn.distributed` the step is compiled by JAX, and each batch cut into parts for
+    its devices. `first` is the number of the first epoch, of a run that goes on.
 
     The data sets hold images (N, C, H, W) and class numbers (N,). The learning rate falls evenly,
     from the optimizer's in the first epoch to an N-th of it in the last of N. The order of the
@@ -150,17 +159,29 @@ def fit(
     1 True
     2 True
     """
-    loader = DataLoader(train, batch_size, shuffle=True)
+    step: Callable[..., tuple[float, int]]
+    if mesh is None:
+        parallel = None
+        loader = DataLoader(train, batch_size, shuffle=True)
+        step = partial(_step, model, optimizer)
+    else:
+        from gradnerve.parallel import Parallel
+
+        parallel = Parallel(model, optimizer, mesh)
+        # Of a batch, each process reads its own part: it is told which images, not given them.
+        loader = DataLoader(TensorDataset(np.arange(len(train))), batch_size, shuffle=True)
+        step = partial(_parallel_step, parallel, train, batch_size)
     lr = optimizer.lr
     try:
-        for epoch in range(1, epochs + 1):
+        for epoch in range(first, epochs + 1):
             start = perf_counter()
             # With steps of one size the weights would not settle: the accuracy would go up and
             # down by half a percent, and a run would end where it happens to be.
             optimizer.lr = lr * (epochs - epoch + 1) / epochs
-            loss, accuracy = _learn(model, optimizer, loader, epoch, on_batch)
+            model.train()
+            loss, accuracy = _learn(step, loader, epoch, on_batch)
             where = f"the test after epoch {epoch}, whose last batch was batch {len(loader)}"
-            test_loss, confusion = evaluate(model, test, where=where)
+            test_loss, confusion = evaluate(model, test, where=where, parallel=parallel)
             right = int(np.trace(confusion))
             seconds = perf_counter() - start
             yield Epoch(epoch, loss, accuracy, test_loss, right / len(test), seconds, confusion)
@@ -169,40 +190,60 @@ def fit(
 
 
 def _learn(
-    model: nn.Module,
-    optimizer: Optimizer,
+    step: Callable[..., tuple[float, int]],
     loader: DataLoader,
     epoch: int,
     on_batch: Callable[[Batch], None] | None,
 ) -> tuple[float, float]:
     """One epoch: the mean loss and the accuracy on the way."""
-    model.train()
     start = perf_counter()
     seen, right, total = 0, 0, 0.0
     # What overflows is found in the loss, and told in words.
     with np.errstate(all="ignore"):
-        for number, (images, labels) in enumerate(loader, start=1):
-            where = f"epoch {epoch}, batch {number} of {len(loader)}"
-            logits, loss = _loss(model, images, labels, where)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            seen += len(labels)
-            right += int((logits.data.argmax(axis=1) == labels).sum())
-            total += loss.item() * len(labels)
+        for number, batch in enumerate(loader, start=1):
+            loss, correct = step(batch, f"epoch {epoch}, batch {number} of {len(loader)}")
+            count = len(batch[0])
+            seen, right, total = seen + count, right + correct, total + loss * count
             if on_batch is not None:
                 speed = seen / (perf_counter() - start)
                 on_batch(Batch(epoch, number, len(loader), total / seen, right / seen, speed))
     return total / seen, right / seen
 
 
+def _step(
+    model: nn.Module, optimizer: Optimizer, batch: tuple[Any, ...], where: str
+) -> tuple[float, int]:
+    """Learn from a batch: its loss, and how many images were right before."""
+    images, labels = batch
+    logits, loss = _loss(model, images, labels, where)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item(), int((logits.data.argmax(axis=1) == labels).sum())
+
+
+def _parallel_step(
+    parallel: Parallel, dataset: TensorDataset, size: int, batch: tuple[Any, ...], where: str
+) -> tuple[float, int]:
+    (places,) = batch
+    loss, right = parallel.step(dataset, places, size)
+    if not np.isfinite(loss):
+        _fail(parallel.model.to("numpy"), dataset[places][0], loss, where)
+    return loss, right
+
+
 def evaluate(
-    model: nn.Module, dataset: TensorDataset, *, batch_size: int = 250, where: str = "the test"
+    model: nn.Module,
+    dataset: TensorDataset,
+    *,
+    batch_size: int = 250,
+    where: str = "the test",
+    parallel: Parallel | None = None,
 ) -> tuple[float, np.ndarray]:
     """The mean loss, and the confusion matrix: counts (C, C) by true class, then predicted class.
 
-    Switches the model to evaluation. Raises TrainingFailed, naming `where`, for a loss of NaN or
-    infinity.
+    Switches the model to evaluation. `parallel` computes, if given. Raises TrainingFailed, naming
+    `where`, for a loss of NaN or infinity.
 
     >>> import gradnerve as gn
     >>> _, test = gn.data.load_digits()
@@ -211,6 +252,8 @@ def evaluate(
     ((10, 10), 359)
     """
     model.eval()
+    if parallel is not None:
+        return _parallel_test(parallel, dataset, batch_size, where)
     total, confusion = 0.0, None
     with no_grad(), np.errstate(all="ignore"):
         for images, labels in DataLoader(dataset, batch_size):
@@ -224,26 +267,44 @@ def evaluate(
     return total / len(dataset), confusion
 
 
+def _parallel_test(
+    parallel: Parallel, dataset: TensorDataset, size: int, where: str
+) -> tuple[float, np.ndarray]:
+    total, confusion = 0.0, np.zeros((), dtype=np.int64)
+    for (places,) in DataLoader(TensorDataset(np.arange(len(dataset))), size):
+        loss, counts = parallel.test(dataset, places, size)
+        if not np.isfinite(loss):
+            _fail(parallel.model.to("numpy"), dataset[places][0], loss, where)
+        total, confusion = total + loss, confusion + counts
+    return total / len(dataset), confusion
+
+
 def _loss(
     model: nn.Module, images: np.ndarray, labels: np.ndarray, where: str
 ) -> tuple[Tensor, Tensor]:
     logits = model(Tensor(images))
     loss = F.cross_entropy(logits, labels)
     if not np.isfinite(loss.item()):
-        value = "NaN" if np.isnan(loss.item()) else "infinite"
-        layer = first_non_finite(model, images)
-        first = (
-            f"first not finite was the output of layer {layer}"
-            if layer
-            else "the outputs of all layers are finite"
-        )
-        raise TrainingFailed(f"the loss became {value} in {where}; {first}")
+        _fail(model, images, loss.item(), where)
     return logits, loss
+
+
+def _fail(model: nn.Module, images: np.ndarray, loss: float, where: str) -> NoReturn:
+    value = "NaN" if np.isnan(loss) else "infinite"
+    layer = first_non_finite(model, images)
+    first = (
+        f"first not finite was the output of layer {layer}"
+        if layer
+        else "the outputs of all layers are finite"
+    )
+    raise TrainingFailed(f"the loss became {value} in {where}; {first}")
 
 
 # --- A run and its folder -------------------------------------------------------------------------
 
 FILES = ("model.safetensors", "metrics.jsonl", "curves.png", "confusion.png")
+CHECKPOINT = "checkpoint.safetensors"
+"""What a run needs to go on: there as long as it is not complete."""
 
 
 @dataclass
@@ -256,7 +317,7 @@ class Run:
 
 
 def run(
-    folder: Path,
+    folder: Path | None,
     train: TensorDataset,
     test: TensorDataset,
     *,
@@ -267,17 +328,22 @@ def run(
     batch_size: int,
     lr: float = 2e-3,
     seed: int = 0,
+    mesh: Any = None,
+    resume: Path | None = None,
     on_batch: Callable[[Batch], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Run:
-    """Train a new network by Adam, and keep what comes out in `folder`.
+    """Train a new network by Adam, and keep what comes out in `folder` (None: nowhere).
 
-    `model` is a name in MODELS, `dataset` a name to remember. After each epoch the folder has the
-    weights, model.safetensors, and the figures of all epochs, metrics.jsonl; at the end also
-    curves.png and confusion.png. Equal arguments give equal weights and figures (all but the
-    seconds), to the bit, on one machine. A KeyboardInterrupt ends the run: the folder then holds
-    the last finished epoch's state, or, before there is one, the weights alone. Raises
-    TrainingFailed as `fit` does; the epochs before it are in the folder.
+    `model` is a name in MODELS, `dataset` a name to remember; with a `mesh` JAX trains, on its
+    devices. After each epoch the folder has the weights, model.safetensors, the figures of all
+    epochs, metrics.jsonl, and, until the last, checkpoint.safetensors: a folder with that can be
+    given as `resume`, with otherwise equal arguments, and the run goes on as if it had never
+    stopped. At the end there are also curves.png and confusion.png. Equal arguments give equal
+    weights and figures (all but the seconds), to the bit, on one machine. A KeyboardInterrupt ends
+    the run: the folder then holds the last finished epoch's state, or, before there is one, the
+    weights alone. Raises TrainingFailed as `fit` does; the epochs before it are in the folder;
+    RunFolderError where `resume` has no checkpoint, or one of another run.
     """
     manual_seed(seed)
     shape = train.arrays[0].shape[1:]
@@ -289,8 +355,13 @@ def run(
     optimizer = Adam(network.parameters(), lr=lr)
     done: list[Epoch] = []
     interrupted = False
+    options = {**about, "epochs": epochs}
+    if resume is not None:
+        done = _load_checkpoint(resume, network, optimizer, options)
 
     def save(state: dict[str, np.ndarray]) -> None:
+        if folder is None:
+            return
         accuracy = {"test_accuracy": done[-1].test_accuracy} if done else {}
         io.save_weights(
             folder / "model.safetensors", state, {**about, "epochs": len(done), **accuracy}
@@ -303,10 +374,13 @@ def run(
     try:
         loop = fit(
             network, optimizer, train, test,
-            epochs=epochs, batch_size=batch_size, on_batch=on_batch,
+            epochs=epochs, batch_size=batch_size, on_batch=on_batch, mesh=mesh,
+            first=len(done) + 1,
         )  # fmt: skip
         for epoch in loop:
             done, state = [*done, epoch], network.state_dict()
+            if folder is not None and epoch.epoch < epochs:
+                _save_checkpoint(folder, state, optimizer, options, done)
             save(state)
             if on_epoch is not None:
                 on_epoch(epoch)
@@ -314,11 +388,60 @@ def run(
         interrupted = True
         save(state or network.state_dict())
     finally:
-        if done:
+        if done and folder is not None:
             _draw(folder, done, f"{dataset}, {model}")
     if state is not None:
         network.load_state_dict(state)
+    if len(done) == epochs and folder is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
     return Run(network, done, interrupted)
+
+
+def _save_checkpoint(
+    folder: Path, state: dict[str, np.ndarray], optimizer: Optimizer, options: dict[str, Any],
+    done: list[Epoch],
+) -> None:  # fmt: skip
+    """The whole state after an epoch: weights, the optimiser's, the random numbers', the figures.
+
+    The arrays are whole ones, wherever their parts lay: any number of devices can go on from here.
+    """
+    arrays = {f"model.{name}": array for name, array in state.items()}
+    for name, slots in vars(optimizer).items():
+        if isinstance(slots, list) and slots is not optimizer.params:
+            arrays |= {f"optimizer.{name}.{i}": np.asarray(slot) for i, slot in enumerate(slots)}
+    epochs = [{**epoch.figures(), "confusion": epoch.confusion.tolist()} for epoch in done]
+    about = {"options": options, "epochs": epochs, "random": generator().bit_generator.state}
+    io.save_weights(folder / CHECKPOINT, arrays, about)
+
+
+def _load_checkpoint(
+    folder: Path, network: nn.Module, optimizer: Optimizer, options: dict[str, Any]
+) -> list[Epoch]:
+    """Take over the state after the last finished epoch; returns the epochs so far."""
+    try:
+        arrays = io.load_weights(folder / CHECKPOINT)
+        about = io.load_metadata(folder / CHECKPOINT)
+        was = about["options"]
+    except (OSError, ValueError, KeyError):
+        raise RunFolderError(
+            f"'{folder}' has no checkpoint to go on from: its run is complete, or had not finished "
+            "an epoch"
+        ) from None
+    for name, value in options.items():
+        if was[name] != value:
+            raise RunFolderError(
+                f"the run in '{folder}' has {name.replace('_', ' ')} {was[name]}, this command "
+                f"{value}; give the options that it was started with"
+            )
+    weights = {n[6:]: a for n, a in arrays.items() if n.startswith("model.")}
+    network.load_state_dict(weights)
+    for name, array in arrays.items():
+        if name.startswith("optimizer."):
+            _, slots, i = name.split(".")
+            vars(optimizer)[slots][int(i)] = array if array.ndim else array.item()
+    generator().bit_generator.state = about["random"]
+    epochs = [{**epoch, "confusion": np.array(epoch["confusion"])} for epoch in about["epochs"]]
+    return [Epoch(**epoch) for epoch in epochs]
 
 
 def _draw(folder: Path, epochs: list[Epoch], title: str) -> None:

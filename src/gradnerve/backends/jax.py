@@ -17,6 +17,7 @@ import jax.scipy.special
 import numpy as np
 from jax import lax
 from jax import numpy as namespace
+from jax.experimental.shard_alike import shard_alike
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from gradnerve import errors
@@ -336,6 +337,13 @@ def cond(pred: Any, if_true: Any, if_false: Any, arrays: list[Any]) -> list[Any]
 def while_loop(condition: Any, f: Any, arrays: list[Any]) -> list[Any]:
     """f again and again, while the condition holds."""
     return lax.while_loop(condition, f, arrays)
+
+
+def alike(array: Array, other: Array) -> Array:
+    """The array; in compiled code, spread over the devices as the other one is."""
+    if jax.device_count() == 1 or not other.shape or namespace.shape(array) != other.shape:
+        return array
+    return shard_alike(other, array)[1]
 
 
 def traced(f: Any, *arguments: Any) -> Any:

@@ -1,0 +1,371 @@
+"""Many devices, and many machines: where the parts of arrays lie, for JAX.
+
+A step under `gn.jit` is one program, whatever the number of devices. JAX's arrays know how they are
+spread over a mesh of devices, and XLA puts the communication into the program that their places ask
+for: split the batch and copy the parameters, and the gradients are summed over all devices; split a
+weight, and its matrix product is. So there is nothing here but: name the devices (`mesh`), put the
+parameters there (`shard`), put the batch there (`shard_batch`), get a result back (`gather`). With
+several processes each runs the same program, and `join` is the first thing in it.
+
+This module needs JAX. `gn.distributed` loads it when it is first used.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from math import prod
+from time import monotonic, sleep
+from typing import Any
+
+import numpy as np
+
+from gradnerve import errors
+from gradnerve.backends import as_array, load, moved
+from gradnerve.nn.module import Module
+from gradnerve.tensor import Tensor
+from gradnerve.transforms import tree as optree
+
+__all__ = [
+    "ProcessLost",
+    "agree",
+    "gather",
+    "is_first",
+    "join",
+    "leave",
+    "lost",
+    "mesh",
+    "own_rows",
+    "shard",
+    "shard_batch",
+]
+
+Rules = Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+
+def _jax() -> Any:
+    return load("jax").jax
+
+
+def mesh(**axes: int) -> Any:
+    """The devices in a grid whose axes have names: mesh(data=4, model=2) takes eight.
+
+    Without names: all devices, along "data". One size can be -1, for all that are left. What comes
+    back is a `jax.sharding.Mesh`. Raises ValueError where there are not so many devices, or, with
+    several processes, where some device is left out: its process would wait for ever.
+
+    >>> mesh(data=1).shape["data"]
+    1
+    """
+    devices = _jax().devices()
+    sizes = axes or {"data": len(devices)}
+    if sum(size == -1 for size in sizes.values()) == 1:
+        known = prod(size for size in sizes.values() if size != -1)
+        rest = len(devices) // known if known > 0 else 0
+        sizes = {name: rest if size == -1 else size for name, size in sizes.items()}
+    needed = prod(sizes.values())
+    if min(sizes.values()) < 1 or needed > len(devices):
+        raise ValueError(errors.mesh_too_large(axes, len(devices)))
+    if needed < len(devices) and _jax().process_count() > 1:
+        raise ValueError(errors.mesh_too_small(axes, needed, len(devices)))
+    grid = np.asarray(devices[:needed]).reshape(tuple(sizes.values()))
+    return _jax().sharding.Mesh(grid, tuple(sizes))
+
+
+# --- Parameters -----------------------------------------------------------------------------------
+
+
+def shard(thing: Any, mesh: Any, rules: Rules = ()) -> Any:
+    """Put a Module's parameters and buffers on a mesh, in place, and return the Module.
+
+    Each is copied to all devices, unless a rule matches its path: {"*.fc1.weight": ("model", None)}
+    cuts the first axis of such a weight into as many parts as the mesh has along "model". A rule's
+    value is a mesh axis, or None, for each axis of the parameter; the first rule that matches
+    counts. `thing` can also be a dict or list of Modules and Tensors, or an optimiser: its state
+    goes where its parameters are, so put those there first.
+
+    Raises ValueError for a rule that matches nothing or does not fit, TypeError for what holds no
+    Tensors.
+
+    >>> import gradnerve as gn
+    >>> model = shard(gn.nn.Linear(4, 2), mesh(data=1), {"weight": (None, "data")})
+    >>> tuple(model.weight.data.sharding.spec)
+    (None, 'data')
+    """
+    if hasattr(thing, "params") and hasattr(thing, "step"):
+        return _shard_optimizer(thing, mesh, rules)
+    rules = list(rules.items() if isinstance(rules, Mapping) else rules)
+    named = list(_named("", thing))
+    if not named:
+        raise TypeError(errors.nothing_to_shard(thing))
+    names = [name for name, _ in named]
+    for pattern, _ in rules:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(errors.rule_matches_nothing(pattern, names))
+    places = []
+    for name, tensor in named:  # first all checks, then all moves
+        axes = next((axes for pattern, axes in rules if fnmatchcase(name, pattern)), None)
+        places.append(_sharding(name, tensor.shape, mesh, axes))
+    for (_, tensor), place in zip(named, places, strict=True):
+        tensor._data = _put(tensor._data, place)
+        if tensor._grad is not None:
+            tensor._grad = _put(tensor._grad, place)
+    return thing
+
+
+def _named(path: str, thing: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(thing, Tensor):
+        yield path, thing
+    elif isinstance(thing, Module):
+        for name, tensor in thing._named_tensors():
+            yield f"{path}.{name}".lstrip("."), tensor
+    elif isinstance(thing, (dict, list, tuple)):
+        for key, value in thing.items() if isinstance(thing, dict) else enumerate(thing):
+            yield from _named(f"{path}.{key}".lstrip("."), value)
+
+
+def _sharding(name: str, shape: tuple[int, ...], mesh: Any, axes: Any) -> Any:
+    """Where an array of this shape goes, by the value of a rule."""
+    axes = (axes,) if axes is None or isinstance(axes, str) else tuple(axes)
+    if axes == (None,):
+        axes = ()
+    if len(axes) > len(shape):
+        raise ValueError(errors.rule_too_long(name, shape, axes))
+    for size, axis in zip(shape, axes, strict=False):
+        split = () if axis is None else (axis,) if isinstance(axis, str) else axis
+        for part in split:
+            if part not in mesh.shape:
+                raise ValueError(errors.no_such_mesh_axis(name, part, list(mesh.shape)))
+        count = prod(mesh.shape[part] for part in split)
+        if size % count:
+            raise ValueError(errors.does_not_divide(name, shape, size, count, axis))
+    sharding = _jax().sharding
+    return sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes))
+
+
+def _put(array: Any, place: Any) -> Any:
+    """An array where it belongs. With several processes, all have to bring the same."""
+    return _jax().device_put(moved(array, "jax"), place)
+
+
+def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
+    """Its arrays are in lists, one for each parameter."""
+    if rules:
+        raise TypeError(errors.rules_for_optimizer())
+    devices = set(mesh.devices.flat)
+    for tensor in optimizer.params:
+        at = getattr(tensor._data, "sharding", None)
+        if at is None or at.device_set != devices:
+            raise ValueError(errors.parameters_not_on_mesh(type(optimizer).__name__))
+    for slots in vars(optimizer).values():
+        if slots is optimizer.params or not isinstance(slots, list):
+            continue
+        for i, array in enumerate(slots):
+            if hasattr(array, "shape"):
+                data = optimizer.params[i]._data
+                place = data.sharding
+                if array.shape != data.shape:
+                    place = _sharding("", array.shape, mesh, None)
+                slots[i] = _put(array, place)
+    return optimizer
+
+
+# --- Batches and results --------------------------------------------------------------------------
+
+
+def shard_batch(batch: Any, mesh: Any, axis: str = "data", *, whole: bool = True) -> Any:
+    """Cut arrays along their first axis, (N, ...), and put a part on each device along `axis`.
+
+    `batch` is a tree (tuple, dict) of arrays and Tensors. With several processes each gives the
+    whole batch, and only the rows of its own devices are read; or, with whole=False, each gives its
+    own rows only, as many as the others. Raises ValueError where N does not divide.
+
+    >>> images, labels = shard_batch((np.zeros((6, 8)), np.zeros(6)), mesh(data=1))
+    >>> images.shape, tuple(images.sharding.spec)
+    ((6, 8), ('data',))
+    """
+    if axis not in mesh.shape:
+        raise ValueError(errors.no_such_mesh_axis("shard_batch", axis, list(mesh.shape)))
+    parts = mesh.shape[axis] if whole else len(_own_parts(mesh, axis))
+
+    def cut(array: Any) -> Any:
+        if isinstance(array, Tensor):
+            return Tensor(cut(array._data), array.requires_grad, name=array.name)
+        array = as_array(array)
+        if not array.shape or array.shape[0] % parts:
+            raise ValueError(errors.batch_does_not_divide(array.shape, parts, axis))
+        sharding = _jax().sharding.NamedSharding(mesh, _jax().sharding.PartitionSpec(axis))
+        if not whole:
+            return _jax().make_array_from_process_local_data(sharding, np.asarray(array))
+        if _jax().process_count() == 1:
+            return _put(array, sharding)
+        return _jax().make_array_from_callback(array.shape, sharding, lambda key: array[key])
+
+    return optree().tree_map(cut, batch)
+
+
+def own_rows(count: int, mesh: Any, axis: str = "data") -> np.ndarray:
+    """The numbers of those of `count` rows that this process's devices hold: what it has to read.
+
+    Give them to `shard_batch` with whole=False. Raises ValueError where count does not divide.
+
+    >>> own_rows(4, mesh(data=1))
+    array([0, 1, 2, 3])
+    """
+    parts = mesh.shape[axis]
+    if count % parts:
+        raise ValueError(errors.batch_does_not_divide((count,), parts, axis))
+    return np.arange(count).reshape(parts, -1)[sorted(_own_parts(mesh, axis))].reshape(-1)
+
+
+def _own_parts(mesh: Any, axis: str) -> set[int]:
+    """Which of the parts along an axis are on this process's devices."""
+    own, place = _jax().process_index(), mesh.axis_names.index(axis)
+    return {
+        index[place]
+        for index, device in np.ndenumerate(mesh.devices)
+        if device.process_index == own
+    }
+
+
+def gather(tree: Any) -> Any:
+    """NumPy arrays, whole, of a tree of arrays and Tensors, wherever their parts lie.
+
+    With several processes every one has to call it, and each gets the whole.
+
+    >>> gather({"x": shard_batch(np.arange(4.0), mesh(data=1))})["x"]
+    array([0., 1., 2., 3.])
+    """
+
+    def whole(array: Any) -> Any:
+        array = getattr(array, "_data", array)
+        if getattr(array, "is_fully_addressable", True) or array.is_fully_replicated:
+            return np.asarray(array)
+        from jax.experimental import multihost_utils
+
+        return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+
+    return optree().tree_map(whole, tree)
+
+
+# --- Several processes ----------------------------------------------------------------------------
+
+
+class ProcessLost(ConnectionError):
+    """Another process could not be reached, or has stopped. The message says which, and why."""
+
+
+def join(coordinator: str, processes: int, process: int, timeout: int = 60) -> None:
+    """Be process number `process` of so many, from 0; to be called before JAX is used.
+
+    All run the same program. Process 0 listens at `coordinator`, "HOST:PORT", and the others find
+    it there. Then `mesh()` is over the devices of all. A process that dies or hangs stops the
+    others within a minute.
+
+    Raises ValueError for an address or number that cannot be, ProcessLost where the others are not
+    there after `timeout` seconds, OSError where process 0 cannot listen.
+    """
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(errors.bad_coordinator(coordinator))
+    if not 0 <= process < processes:
+        raise ValueError(errors.bad_process(process, processes))
+    if process == 0:
+        _check_free(int(port))
+    else:
+        _wait_for(host.strip("[]"), int(port), timeout)
+    jax = _jax()
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    try:
+        jax.distributed.initialize(
+            coordinator, processes, process,
+            initialization_timeout=timeout, heartbeat_timeout_seconds=HEARTBEAT,
+        )  # fmt: skip
+    except jax.errors.JaxRuntimeError as error:
+        raise ProcessLost(errors.not_all_came(processes, timeout, error)) from None
+
+
+HEARTBEAT = 20
+"""After so many seconds without a sign of life a process is taken for dead."""
+
+
+def _check_free(port: int) -> None:
+    # JAX's own socket would share a port with another program, and both get half of the calls.
+    with socket.socket() as probe:
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            raise OSError(error.errno, errors.port_in_use(port, error)) from None
+
+
+def _wait_for(host: str, port: int, timeout: float) -> None:
+    end = monotonic() + timeout
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=min(5, timeout)).close()
+            return
+        except socket.gaierror:
+            raise ProcessLost(errors.no_such_host(host)) from None
+        except OSError as error:
+            if monotonic() > end:
+                raise ProcessLost(errors.no_coordinator(host, port, timeout, error)) from None
+        sleep(0.2)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes and prints: number 0, or the only one."""
+    return _jax().process_index() == 0
+
+
+def agree(settings: Mapping[str, Any], timeout: int = 60) -> None:
+    """Make sure that all processes run with the same settings; every one has to call it.
+
+    Settings are what JSON can say. Raises ValueError, on every process, that names the first one
+    that differs, ProcessLost where a process does not come, or came with `leave`.
+    """
+    from jax._src import distributed  # the coordinator's notice board has no public name
+
+    jax = _jax()
+    state: Any = distributed.global_state
+    client, count, number = state.client, state.num_processes, state.process_id
+    client.key_value_set(f"gradnerve/{number}", json.dumps({"settings": dict(settings)}))
+    first: dict[str, Any] = {}
+    for i in range(count):
+        try:
+            note = json.loads(client.blocking_key_value_get(f"gradnerve/{i}", timeout * 1000))
+        except jax.errors.JaxRuntimeError:
+            raise ProcessLost(errors.did_not_come(i, timeout)) from None
+        if "gone" in note:
+            raise ProcessLost(errors.has_left(i, note["gone"]))
+        first = first or note["settings"]
+        for name, value in first.items():
+            for process, other in (i, note["settings"]), (number, settings):
+                if other.get(name) != value:
+                    raise ValueError(errors.other_settings(name, value, process, other.get(name)))
+
+
+def leave(reason: str) -> None:
+    """Tell the others, who are at `agree`, that this process stops, and why."""
+    from jax._src import distributed
+
+    state = distributed.global_state
+    if state.client is not None:
+        with suppress(_jax().errors.JaxRuntimeError):  # that it said something before, or too late
+            state.client.key_value_set(
+                f"gradnerve/{state.process_id}", json.dumps({"gone": reason})
+            )
+
+
+def lost(error: BaseException) -> str:
+    """What to say of an error if it means that another process is gone; "" if it does not."""
+    from jax._src import distributed
+
+    text = str(error)
+    signs = ("Gloo", "coordination service", "heartbeat", "NCCL", "UNAVAILABLE")
+    if isinstance(error, ProcessLost):
+        return text
+    together = distributed.global_state.client is not None
+    return errors.process_gone(text) if together and any(sign in text for sign in signs) else ""

@@ -1,0 +1,186 @@
+"""Run by test_distributed.py in a process of its own, in which JAX sees eight devices."""
+
+import re
+from contextlib import contextmanager
+
+import numpy as np
+
+import gradnerve as gn
+from gradnerve import nn, optim
+from gradnerve.nn import functional as F
+from gradnerve.train import TrainingFailed, fit, mlp
+
+D = gn.distributed
+RULES = {"fc1.weight": ("model", None), "fc1.bias": "model", "fc2.weight": (None, "model")}
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.fc1, self.fc2, self.drop = nn.Linear(12, 16), nn.Linear(16, 4), nn.Dropout(0.2)
+
+    def forward(self, x):
+        return self.fc2(self.drop(F.relu(self.fc1(x))))
+
+
+def step(model, optimizer, x, y):
+    loss = F.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def curve(axes=None, rules=(), make=optim.Adam, steps=8):
+    """The losses of a few steps, and the weights; on a mesh, or else on one device."""
+    gn.manual_seed(1)
+    rng = np.random.default_rng(2)
+    model = Net().to("jax")
+    optimizer = make(model.parameters(), lr=0.05)
+    compiled, losses, places = gn.jit(step), [], []
+    mesh = axes and D.mesh(**axes)
+    if mesh:
+        assert D.shard(model, mesh, rules) is model
+        assert D.shard(optimizer, mesh) is optimizer
+    for _ in range(steps):
+        x = rng.normal(size=(24, 12)).astype(np.float32)
+        y = x[:, :4].argmax(axis=1)
+        if mesh:
+            x, y = D.shard_batch((x, y), mesh)
+        losses.append(compiled(model, optimizer, x, y).item())
+        where = {name: p.data.sharding for name, p in model.named_parameters()}
+        places.append(where)
+        for name, p in model.named_parameters():
+            same = p.grad.sharding.is_equivalent_to(where[name], p.grad.ndim)
+            assert same or not mesh, name
+    if mesh:
+        for later in places[1:]:
+            assert all(later[n].is_equivalent_to(s, 2) for n, s in places[0].items() if "w" in n)
+        assert compiled.latest[1].run._cache_size() == 1, "compiled twice: something has moved"
+        specs = {name: tuple(s.spec) for name, s in places[-1].items()}
+        for name, axes in dict(rules).items():
+            axes = (axes,) if isinstance(axes, str) else axes
+            assert specs[name][: len(axes)] == tuple(axes)[: len(specs[name])], (name, specs)
+        for slots in (v for v in vars(optimizer).values() if isinstance(v, list)):
+            for slot, p in zip(slots, optimizer.params, strict=True):
+                if slot is not p and getattr(slot, "shape", None) == p.shape:
+                    assert slot.sharding.is_equivalent_to(p.data.sharding, slot.ndim)
+    return losses, D.gather(dict(model.named_parameters()))
+
+
+def test_the_curve_is_that_of_one_device():
+    meshes = [
+        ({"data": 8}, ()),
+        ({"data": 4, "model": 2}, {"fc1.weight": ("model", None)}),
+        ({"data": -1, "model": 4}, list(RULES.items())),
+    ]
+    for make, cases in ((optim.Adam, meshes), (momentum, meshes[1:2])):
+        losses, weights = curve(make=make)
+        assert losses[-1] < losses[0]
+        for axes, rules in cases:
+            found, others = curve(axes, rules, make)
+            np.testing.assert_allclose(found, losses, rtol=2e-5)
+            for name, weight in weights.items():
+                np.testing.assert_allclose(others[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def momentum(parameters, lr):
+    return optim.SGD(parameters, lr, momentum=0.9)
+
+
+def test_each_device_holds_its_part():
+    mesh = D.mesh(data=4, model=2)
+    model = D.shard(Net(), mesh, RULES)
+    assert {s.data.shape for s in model.fc1.weight.data.addressable_shards} == {(8, 12)}
+    assert {s.data.shape for s in model.fc2.bias.data.addressable_shards} == {(4,)}
+    x = D.shard_batch({"x": gn.Tensor(np.ones((8, 12)))}, mesh)["x"]
+    assert {s.data.shape for s in x.data.addressable_shards} == {(2, 12)}
+    assert D.gather(x).shape == (8, 12)
+    assert dict(D.mesh().shape) == {"data": 8}
+    again = D.shard([model, {"w": gn.Tensor([1.0, 2.0])}], mesh, {"1.w": "model"})
+    assert tuple(again[1]["w"].data.sharding.spec) == ("model",)
+    own = D.shard_batch(np.arange(8.0), mesh, whole=False)  # one process: its part is the whole
+    np.testing.assert_array_equal(D.gather(own), np.arange(8.0))
+
+
+@contextmanager
+def raises(kind, words):
+    try:
+        yield
+    except kind as error:
+        assert re.search(words, str(error)), error
+    else:
+        raise AssertionError(f"nothing raised, not {words!r}")
+
+
+def test_mistakes():
+    mesh = D.mesh(data=4, model=2)
+    model = Net()
+    with raises(ValueError, r"mesh\(data=16\) needs more devices .* JAX sees 8"):
+        D.mesh(data=16)
+    with raises(ValueError, "one may be -1"):
+        D.mesh(data=-1, model=-1)
+    with raises(ValueError, r"no parameter matches the rule 'fc1.wieght'.*fc1.weight"):
+        D.shard(model, mesh, {"fc1.wieght": "model"})
+    with raises(ValueError, r"fc1.weight: the mesh has no axis 'modle'.*model"):
+        D.shard(model, mesh, {"fc1.weight": "modle"})
+    with raises(ValueError, r"'fc2.bias' says where 2 axes go"):
+        D.shard(model, mesh, {"fc2.bias": ("model", None)})
+    with raises(ValueError, r"axis of 5 does not divide into 2 parts along 'model'"):
+        D.shard(nn.Linear(5, 5), mesh, {"weight": "model"})
+    assert isinstance(model.fc1.weight.data, np.ndarray)  # nothing was moved
+    with raises(TypeError, "there is no Tensor in this ReLU"):
+        D.shard(nn.ReLU(), mesh)
+    optimizer = optim.Adam(model.parameters())
+    with raises(ValueError, r"shard\(model, mesh\) first"):
+        D.shard(optimizer, mesh)
+    with raises(TypeError, "takes no rules"):
+        D.shard(optimizer, mesh, {"*": "model"})
+    with raises(ValueError, "a batch of 30 does not divide into 4 parts .* take 28 or 32"):
+        D.shard_batch(np.ones((30, 2)), mesh)
+    with raises(ValueError, "shard_batch: the mesh has no axis 'dta'"):
+        D.shard_batch(np.ones((32, 2)), mesh, "dta")
+    with raises(ValueError, "has none"):
+        D.shard_batch(np.ones(()), mesh)
+
+
+def few_images():
+    """50 to train with and 14 to test with: neither divides over 8 or 3 devices."""
+    train, test = gn.data.load_digits()
+    cut = gn.data.TensorDataset
+    return cut(*(a[:50] for a in train.arrays)), cut(*(a[:14] for a in test.arrays))
+
+
+def epochs_on(devices, lr=1e-2):
+    gn.manual_seed(3)
+    model = mlp((1, 8, 8), 10)
+    mesh = D.mesh(data=devices)
+    optimizer = optim.Adam(model.parameters(), lr=lr)
+    done = list(fit(model, optimizer, *few_images(), epochs=2, batch_size=20, mesh=mesh))
+    return done, model.state_dict()
+
+
+def test_training_does_not_depend_on_the_devices():
+    """Dropout and the smaller last batch included; what fills a batch up does not count."""
+    done, weights = epochs_on(1)
+    assert done[1].train_loss < done[0].train_loss
+    for devices in (3, 8):
+        others, other_weights = epochs_on(devices)
+        for epoch, other in zip(done, others, strict=True):
+            for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+                np.testing.assert_allclose(getattr(other, name), getattr(epoch, name), rtol=2e-5)
+            np.testing.assert_array_equal(other.confusion, epoch.confusion)
+            assert other.confusion.sum() == 14
+        for name, weight in weights.items():
+            np.testing.assert_allclose(other_weights[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_a_loss_that_is_not_finite_names_the_layer():
+    with raises(TrainingFailed, r"became (NaN|infinite) in epoch 1, batch 2 of 3; .*'fc\d'"):
+        epochs_on(8, lr=1e30)
+
+
+if __name__ == "__main__":
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            test()
+            print(name)

@@ -1,0 +1,225 @@
+"""Many devices: eight of them, virtual ones, in a process of its own; and several processes."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradnerve import cli, distributed, io
+
+HERE = Path(__file__).parent
+QUICK = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
+def environment(devices=1):
+    """JAX sees so many devices; it compiles in a hurry."""
+    flags = f"--xla_force_host_platform_device_count={devices} {QUICK}"
+    return {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@pytest.fixture(autouse=True)
+def _needs_jax(jax):
+    """JAX, or a skip."""
+
+
+@pytest.mark.slow
+def test_eight_devices():
+    command = [sys.executable, "-W", "error", str(HERE / "eight.py")]
+    done = subprocess.run(command, env=environment(8), text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 5
+
+
+def test_options_that_do_not_fit(capsys):
+    assert cli.main(["train", "--devices", "all"]) == 2
+    assert "--devices needs --backend jax" in capsys.readouterr().err
+    assert cli.main(["train", "--backend", "jax", "--devices", "99"]) == 2
+    assert "mesh(data=99) needs more devices than there are" in capsys.readouterr().err
+    assert cli.main(["train", "--backend", "jaxx"]) == 2
+    assert "--backend" in capsys.readouterr().err
+
+
+TRAIN = ["train", "--model", "mlp", "--backend", "jax", "--epochs", "2"]
+
+
+def figures(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of a run on one device."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    assert cli.main([*TRAIN, "--out", str(out)]) == 0
+    return out
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start(port, process, *options, devices=1, processes=2, command=TRAIN):
+    together = ["--coordinator", f"127.0.0.1:{port}", "--num-processes", str(processes)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "gradnerve", *command, *together, "--process-id", str(process),
+         *options],
+        env=environment(devices), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def ends(processes, within=120):
+    """Their exit codes, and what they print."""
+    found = []
+    for process in processes:
+        try:
+            out, err = process.communicate(timeout=within)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        told = [line for line in err.splitlines() if not line.startswith("[Gloo]")]
+        found.append((process.returncode, out, "\n".join(told)))
+    return found
+
+
+@pytest.mark.slow
+def test_one_device(alone):
+    assert figures(alone)[-1]["test_accuracy"] > 0.85
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(alone, tmp_path):
+    port, out = free_port(), tmp_path / "run"
+    pair = [start(port, i, "--out", str(out), devices=2) for i in range(2)]
+    (code, said, err), (other_code, other_said, other_err) = ends(pair)
+    assert (code, err, other_code, other_said, other_err) == (0, "", 0, "", "")
+    assert said.startswith("digits: 1,438 images to train with and 359 to test with, 8x8, on 4 cpu")
+    assert "Gloo" not in said
+    assert len(figures(out)) == 2
+    for mine, theirs in zip(figures(out), figures(alone), strict=True):
+        assert mine == pytest.approx(theirs, rel=2e-5)
+    weights, others = (io.load_weights(path / "model.safetensors") for path in (out, alone))
+    for name, weight in weights.items():
+        np.testing.assert_allclose(weight, others[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_docs_two_processes(tmp_path):
+    """Typed in as docs/scale.md has it, but for the port."""
+    page = (HERE.parent.parent / "docs/scale.md").read_text(encoding="utf-8")
+    script = re.search(r"^```sh\n(cat > two.py.*?)^```", page, re.MULTILINE | re.DOTALL)[1]
+    assert "5555" in script
+    env = {**environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    script = script.replace("5555", str(free_port()))
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=120
+    )
+    said = [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")]
+    assert (done.returncode, said) == (0, [re.search(r"```text\n(0.1\d*)", page)[1]])
+
+
+@pytest.mark.slow
+def test_one_process_goes_on_where_two_were_killed(alone, tmp_path, capsys):
+    port, out = free_port(), tmp_path / "run"
+    pair = [start(port, i, "--out", str(out)) for i in range(2)]
+    wait_for_an_epoch(pair[0])
+    for process in pair:
+        process.kill()
+    ends(pair)
+    assert len(figures(out)) == 1
+    (out / ".checkpoint-0.safetensors").write_bytes(b"half a")  # as if it was writing one
+    assert cli.main([*TRAIN, "--resume", str(out)]) == 0
+    assert "epoch 2/2" in capsys.readouterr().out
+    for mine, theirs in zip(figures(out), figures(alone), strict=True):
+        assert mine == pytest.approx(theirs, rel=2e-5)
+
+
+def wait_for_an_epoch(process):
+    """Until it trains, and prints the first line of it."""
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            return
+    pytest.fail(f"it ended early: {process.stderr.read()}")
+
+
+# --- What goes wrong ------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_process_that_is_gone_stops_the_other(tmp_path):
+    """Killed, be it the one that connects them or not, or hanging; all at a time, as one waits."""
+    cases = [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP)]
+    runs = [tmp_path / str(i) for i in range(len(cases))]
+    pairs = []
+    try:
+        for out in runs:
+            port = free_port()
+            options = ["--epochs", "2000", "--out", str(out)]
+            pairs.append([start(port, i, *options) for i in range(2)])
+        for pair in pairs:
+            wait_for_an_epoch(pair[0])
+        for pair, (gone, sign) in zip(pairs, cases, strict=True):
+            pair[gone].send_signal(sign)
+        left = [pair[1 - gone] for pair, (gone, _) in zip(pairs, cases, strict=True)]
+        found = ends(left, within=60)
+    finally:
+        for process in (p for pair in pairs for p in pair):
+            process.kill()
+            process.communicate()
+    for (code, _, err), out in zip(found, runs, strict=True):
+        assert code in (1, -signal.SIGABRT)
+        last = err.splitlines()[-1]
+        assert re.match(r"gradnerve: (another|this) process .* cannot be reached", last)
+        assert figures(out)
+
+
+@pytest.mark.slow
+def test_processes_that_were_started_differently(tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/metrics.jsonl").touch()
+    ports, a, b = [free_port() for _ in range(3)], str(tmp_path / "a"), str(tmp_path / "b")
+    lr = [start(ports[0], i, "--lr", f"0.0{i + 1}", "--out", a) for i in range(2)]
+    count = [start(ports[1], i, "--out", a, processes=2 + i) for i in range(2)]
+    full = [start(ports[2], i, "--out", b) for i in range(2)]
+    for code, _, err in ends(lr):
+        assert code == 2
+        assert "do not agree on --lr: process 0 has 0.01, process 1 has 0.02; start all" in err
+    for code, _, err in ends(count):
+        assert code == 2
+        assert "do not agree on --num-processes: process 0 has 2, process 1 has 3" in err
+    (code, _, err), (other_code, _, other_err) = ends(full)
+    assert (code, other_code) == (2, 1)
+    assert "holds a run already" in err
+    assert "process 0 has stopped: " in other_err
+    assert "holds a run already" in other_err
+
+
+def test_an_address_that_does_not_do(capsys):
+    def says(address, process="0"):
+        options = ["--coordinator", address, "--num-processes", "2", "--process-id", process]
+        assert cli.main([*TRAIN, *options]) == 2
+        return capsys.readouterr().err
+
+    assert "is HOST:PORT, as in 127.0.0.1:5555, not 'here'" in says("here")
+    assert "numbers 0 to 1; there is no 2" in says("127.0.0.1:5555", "2")
+    assert "there is no machine 'no.such.invalid'" in says("no.such.invalid:5555", "1")
+    with socket.socket() as busy:
+        busy.bind(("", 0))
+        busy.listen()
+        assert "another program does" in says(f"127.0.0.1:{busy.getsockname()[1]}")
+    with pytest.raises(
+        distributed.ProcessLost, match=r"no coordinator at 127.0.0.1:\d+ after 0.5 s"
+    ):
+        distributed.join(f"127.0.0.1:{free_port()}", 2, 1, timeout=0.5)
+    assert cli.main([*TRAIN, "--coordinator", "127.0.0.1:5555"]) == 2
+    assert "go together, with --backend jax" in capsys.readouterr().err
