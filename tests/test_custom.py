@@ -174,6 +174,21 @@ def test_checkpoint_draws_the_same_random_numbers():
     assert gn.ops.random.generator().random() == after
 
 
+def test_checkpoint_of_a_function_that_seeds():
+    def f(x):
+        gn.manual_seed(3)
+        return gn.nn.functional.dropout(x, 0.5)
+
+    gn.manual_seed(3)
+    mask = gn.nn.functional.dropout(gn.ones(20), 0.5).data
+    after = gn.nn.functional.dropout(gn.ones(20), 0.5).data
+    gn.manual_seed(0)
+    x = gn.Tensor(np.ones(20), requires_grad=True)
+    gn.checkpoint(f)(x).sum().backward()
+    np.testing.assert_array_equal(x.grad, mask)
+    np.testing.assert_array_equal(gn.nn.functional.dropout(gn.ones(20), 0.5).data, after)
+
+
 def test_checkpoint_of_plain_arrays_trees_and_constants():
     assert type(gn.checkpoint(np.sin)(np.ones(2))) is np.ndarray
     x = gn.Tensor(2.0, requires_grad=True)
@@ -230,6 +245,11 @@ def test_checkpoint_says_where_it_computes_something_else():
     w = gn.Tensor([3.0, 4.0], requires_grad=True)
     z = gn.checkpoint(lambda x: x * w)(a)
     w.data = np.array([5.0, 6.0])
+    with pytest.raises(RuntimeError, match="gives something else"):
+        z.sum().backward()
+
+    sizes = iter([2, 1])
+    z = gn.checkpoint(lambda x: x[: next(sizes)])(a)
     with pytest.raises(RuntimeError, match="gives something else"):
         z.sum().backward()
 

@@ -260,6 +260,34 @@ def test_what_cannot_be_added():
 
 # --- Writing in place -----------------------------------------------------------------------------
 
+WHOLE = [
+    operator.lshift, operator.rshift, operator.and_, operator.or_, operator.xor,
+    operator.floordiv, operator.mod, divmod,
+]  # fmt: skip
+WHOLE_IN_PLACE = [
+    operator.ilshift, operator.irshift, operator.ifloordiv, operator.imod, operator.imatmul,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("op", WHOLE, ids=lambda op: op.__name__)
+def test_operators_of_whole_numbers_on_either_side(op):
+    x = np.array([[9, 5], [6, 3]])
+    for left, right in ((x, 2), (64, x)):
+        expected = op(left, right)
+        y = op(*(gn.Tensor(v) if v is x else v for v in (left, right)))
+        for got, wanted in zip(*(v if op is divmod else [v] for v in (y, expected)), strict=True):
+            assert type(got) is gn.Tensor
+            np.testing.assert_array_equal(got.data, wanted)
+
+
+@pytest.mark.parametrize("op", WHOLE_IN_PLACE, ids=lambda op: op.__name__)
+def test_in_place_operators_of_whole_numbers(op):
+    x, other = np.array([[9, 5], [6, 3]]), np.array([[2, 1], [1, 3]])
+    t = gn.Tensor(x.copy())
+    assert op(t, other) is t
+    np.testing.assert_array_equal(t.data, op(x, other))
+
+
 IN_PLACE = [operator.iadd, operator.isub, operator.imul, operator.itruediv]
 
 

@@ -1,5 +1,6 @@
 """The array libraries: how one is found, and NumPy's kernels."""
 
+import array_api_strict
 import numpy as np
 import pytest
 
@@ -76,3 +77,8 @@ def test_a_convolution_is_the_same_in_blocks_of_any_size(size, monkeypatch):
     np.testing.assert_allclose(kernel.convolve(x, weight, window, 2), y)
     np.testing.assert_allclose(kernel.convolve_input(y, weight, window, 2, x.shape), to_x)
     np.testing.assert_allclose(kernel.convolve_weight(y, x, window, 2), to_weight)
+
+
+def test_an_unknown_array_library_has_no_kernels():
+    with pytest.raises(TypeError, match=r"no kernels for \['Array'\]"):
+        kernels(array_api_strict.ones(2))

@@ -273,6 +273,7 @@ def test_gradient_of_a_norm_at_0_is_0(ord):
     x = gn.Tensor(np.zeros(3), requires_grad=True)
     linalg.vector_norm(x, ord=ord).backward()
     assert x.grad.tolist() == [0, 0, 0]
+    assert not gn.hessian(lambda x: linalg.vector_norm(x, ord=ord))(np.zeros(3)).any()
 
 
 def test_gradient_of_matrix_norm_at_0_is_0():

@@ -106,9 +106,11 @@ def spelled(name: str) -> str:
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
     library = array_library(*values)
-    if any(hasattr(value, "_record") for value in values):
+    if library is np and not any(hasattr(value, "_record") for value in values):
+        return numpy_kernels
+    if not library.__name__.startswith(__name__) or any(hasattr(v, "_record") for v in values):
         raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
-    return numpy_kernels if library is np else library
+    return library
 
 
 def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Sequence[Any]:

@@ -194,8 +194,8 @@ def logsumexp(x, axis=None, keepdims=False):
 @logsumexp.rule("x", r"\bar x_i = \bar y\,e^{x_i - y}")
 def _(ct, y, x, axis, keepdims):
     y = unreduced(y, x, axis, keepdims)
-    # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so 0.
-    weights = exp(where(y == -math.inf, -math.inf, x - where(y == -math.inf, 0.0, y)))
+    # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so e^(-∞).
+    weights = exp(x - where(y == -math.inf, 0.0, y))
     # They sum to 1, but for the digits that y lacks where it is large.
     total = sum(weights, axis, True)
     total = where((total == 0) | isnan(total), 1.0, total)

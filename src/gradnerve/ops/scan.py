@@ -55,9 +55,7 @@ def cumsum(x, axis=None, dtype=None):
 
 @cumsum.rule("x", r"\bar x_i = \textstyle\sum_{j \ge i} \bar y_j")
 def _(ct, x, axis):
-    ct = of_floats(ct)
-    axis = 0 if axis is None else axis
-    return reshape(flip(cumsum(flip(ct, axis), axis), axis), x.shape)
+    return reshape(flip(cumsum(flip(of_floats(ct), axis), axis), axis), x.shape)
 
 
 @operator
