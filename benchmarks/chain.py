@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from benchmarks import steps
+
 TITLE = "Chain of 150 operators, 64 elements"
-REPEATS = 15
+QUICK: dict = {}
+REPEATS, RATE = 15, 1e-4
 
 
 def problem():
-    """Three arrays of 64 elements, float32."""
+    """Three arrays of 64 elements, float32; there is no other data."""
     rng = np.random.default_rng(0)
-    return tuple(rng.uniform(0.5, 1.0, 64).astype(np.float32) for _ in range(3))
+    return [rng.uniform(0.5, 1.0, 64).astype(np.float32) for _ in range(3)], ()
 
 
 def chain(library, x, a, b):
@@ -29,66 +32,47 @@ def chain(library, x, a, b):
     return y
 
 
-# Each version takes the problem and returns one step: a function that computes the loss and its
-# gradient by x, a and b, and returns the loss and the gradient by x.
+def loss(library, parameters):
+    """The sum of the chain's result."""
+    return chain(library, *parameters).sum()
 
 
-def in_gradnerve(arrays):
-    import gradnerve as gn
-
-    x, a, b = (gn.Tensor(array, requires_grad=True) for array in arrays)
-
-    def step():
-        x.grad = a.grad = b.grad = None
-        loss = chain(gn, x, a, b).sum()
-        loss.backward()
-        return loss.item(), x.grad
-
-    return step
+# Where a library wants it written in another way; and the floor, by hand.
 
 
-def in_torch(arrays):
-    import torch
-
-    x, a, b = (torch.tensor(array, requires_grad=True) for array in arrays)
-
-    def step():
-        x.grad = a.grad = b.grad = None
-        loss = chain(torch, x, a, b).sum()
-        loss.backward()
-        return loss.item(), x.grad
-
-    return step
-
-
-def in_autograd(arrays):
+def in_autograd(problem):
     import autograd.numpy as np
     from autograd import value_and_grad
 
     loss_and_gradients = value_and_grad(lambda x, a, b: np.sum(chain(np, x, a, b)), (0, 1, 2))
 
+    state = problem[0]
+
     def step():
-        loss, gradients = loss_and_gradients(*arrays)
-        return loss.item(), gradients[0]
+        nonlocal state
+        loss, gradients = loss_and_gradients(*state)
+        state = [p - np.float32(RATE) * g for p, g in zip(state, gradients, strict=True)]
+        return loss.item()
 
     return step
 
 
-def in_mygrad(arrays):
+def in_mygrad(problem):
     import mygrad as mg
 
-    x, a, b = (mg.tensor(array) for array in arrays)
+    parameters = [mg.tensor(array) for array in problem[0]]
 
     def step():
-        loss = chain(mg, x, a, b).sum()  # the next use of x, a and b forgets their gradients
-        loss.backward()
-        return loss.item(), x.grad
+        value = loss(mg, parameters)  # the next use of the parameters forgets their gradients
+        value.backward()
+        steps.in_place([(p.data, p.grad) for p in parameters], RATE)
+        return value.item()
 
     return step
 
 
-def by_hand(arrays):
-    x, a, b = arrays
+def by_hand(problem):
+    x, a, b = (array.copy() for array in problem[0])
 
     def step():
         saved = []
@@ -120,14 +104,14 @@ def by_hand(arrays):
             to_a += to_start * start
             to_y = to_start * a
         to_x += to_y
-        return loss.item(), to_x
+        steps.in_place([(x, to_x), (a, to_a), (b, to_b)], RATE)
+        return loss.item()
 
     return step
 
 
 VERSIONS = {
-    "gradnerve": in_gradnerve,
-    "torch": in_torch,
+    **steps.versions(loss, RATE),
     "autograd": in_autograd,
     "mygrad": in_mygrad,
     "numpy": by_hand,

@@ -2,71 +2,40 @@
 
 import numpy as np
 
+from benchmarks import steps
+from benchmarks.mlp import layers
+
 TITLE = "LeNet-like CNN, batch 64 of 1×28×28"
+QUICK: dict = {}
+RATE = 1e-2
 
 
 def problem():
-    """Images, classes, and each layer's weight and bias; float32."""
+    """Each layer's weight and bias; and (images, classes). float32."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((64, 1, 28, 28), dtype=np.float32)
     target = rng.integers(0, 10, 64)
     shapes = (6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)
-    layers = []
+    parameters = []
     for shape in shapes:
         scale = np.float32(np.sqrt(1 / np.prod(shape[1:])))
-        weight = scale * rng.standard_normal(shape, dtype=np.float32)
-        layers.append((weight, np.float32(0.1) * rng.standard_normal(shape[0], dtype=np.float32)))
-    return x, target, layers
+        parameters.append(scale * rng.standard_normal(shape, dtype=np.float32))
+        parameters.append(np.float32(0.1) * rng.standard_normal(shape[0], dtype=np.float32))
+    return parameters, (x, target)
 
 
-# Each version takes the problem and returns one step: a function that computes the loss and its
-# gradient by every weight and bias, and returns the loss and the gradient by the first weight.
+def loss(f, parameters, x, target):
+    """Cross-entropy of two convolutions and three linear layers."""
+    conv1, conv2, fc1, fc2, fc3 = layers(parameters)
+    h = f.max_pool2d(f.relu(f.conv2d(x, *conv1, padding=2)), 2)
+    h = f.max_pool2d(f.relu(f.conv2d(h, *conv2)), 2)
+    h = h.reshape(64, 400)
+    h = f.relu(f.linear(h, *fc1))
+    h = f.relu(f.linear(h, *fc2))
+    return f.cross_entropy(f.linear(h, *fc3), target)
 
 
-def in_gradnerve(problem):
-    import gradnerve as gn
-    import gradnerve.nn.functional as F
-
-    x, target = gn.Tensor(problem[0]), problem[1]
-    layers = [[gn.Tensor(p, requires_grad=True) for p in layer] for layer in problem[2]]
-    conv1, conv2, fc1, fc2, fc3 = layers
-
-    def step():
-        for weight, bias in layers:
-            weight.grad = bias.grad = None
-        h = F.max_pool2d(F.relu(F.conv2d(x, *conv1, padding=2)), 2)
-        h = F.max_pool2d(F.relu(F.conv2d(h, *conv2)), 2)
-        h = h.reshape(64, 400)
-        h = F.relu(F.linear(h, *fc1))
-        h = F.relu(F.linear(h, *fc2))
-        loss = F.cross_entropy(F.linear(h, *fc3), target)
-        loss.backward()
-        return loss.item(), conv1[0].grad
-
-    return step
-
-
-def in_torch(problem):
-    import torch
-    import torch.nn.functional as F
-
-    x, target = torch.tensor(problem[0]), torch.tensor(problem[1])
-    layers = [[torch.tensor(p, requires_grad=True) for p in layer] for layer in problem[2]]
-    conv1, conv2, fc1, fc2, fc3 = layers
-
-    def step():
-        for weight, bias in layers:
-            weight.grad = bias.grad = None
-        h = F.max_pool2d(F.relu(F.conv2d(x, *conv1, padding=2)), 2)
-        h = F.max_pool2d(F.relu(F.conv2d(h, *conv2)), 2)
-        h = h.reshape(64, 400)
-        h = F.relu(F.linear(h, *fc1))
-        h = F.relu(F.linear(h, *fc2))
-        loss = F.cross_entropy(F.linear(h, *fc3), target)
-        loss.backward()
-        return loss.item(), conv1[0].grad
-
-    return step
+# Where a library wants it written in another way; and the floor, by hand.
 
 
 def in_autograd(problem):
@@ -75,14 +44,14 @@ def in_autograd(problem):
     from autograd.scipy.signal import convolve
     from autograd.scipy.special import logsumexp
 
-    x, target, layers = problem
+    parameters, (x, target) = problem
     x = np.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
     # Its convolution turns the kernel round, and takes it as (in, out, height, width).
-    layers = [
-        (w[..., ::-1, ::-1].swapaxes(0, 1).copy(), b.reshape(1, -1, 1, 1))
+    state = [
+        (w[..., ::-1, ::-1].swapaxes(0, 1).copy(), b.reshape(1, -1, 1, 1).copy())
         if w.ndim == 4
-        else (w.T.copy(), b)
-        for w, b in layers
+        else (w.T.copy(), b.copy())
+        for w, b in layers(parameters)
     ]
     rows = np.arange(64)
 
@@ -109,8 +78,9 @@ def in_autograd(problem):
     loss_and_gradients = value_and_grad(cross_entropy)
 
     def step():
-        loss, gradients = loss_and_gradients(layers)
-        return loss.item(), gradients[0][0].swapaxes(0, 1)[..., ::-1, ::-1]
+        loss, gradients = loss_and_gradients(state)
+        steps.in_place(steps.pairs(state, gradients), RATE)
+        return loss.item()
 
     return step
 
@@ -121,11 +91,9 @@ def in_mygrad(problem):
     from mygrad.nnet.layers import conv_nd, max_pool
     from mygrad.nnet.losses import softmax_crossentropy
 
-    x, target, layers = problem
-    (w1, b1), (w2, b2), *linear = [
-        (mg.tensor(w if w.ndim == 4 else w.T.copy()), mg.tensor(b)) for w, b in layers
-    ]
-    (w3, b3), (w4, b4), (w5, b5) = linear
+    parameters, (x, target) = problem
+    parameters = [mg.tensor((p if p.ndim == 4 else p.T).copy()) for p in parameters]
+    w1, b1, w2, b2, w3, b3, w4, b4, w5, b5 = parameters
 
     def step():
         h = conv_nd(x, w1, stride=1, padding=2, constant=False) + b1.reshape(1, 6, 1, 1)
@@ -137,14 +105,15 @@ def in_mygrad(problem):
         h = relu(h @ w4 + b4)
         loss = softmax_crossentropy(h @ w5 + b5, target)
         loss.backward()
-        return loss.item(), w1.grad
+        steps.in_place([(p.data, p.grad) for p in parameters], RATE)
+        return loss.item()
 
     return step
 
 
 def by_hand(problem):
-    x, target, layers = problem
-    (w1, b1), (w2, b2), *linear = layers
+    parameters, (x, target) = problem
+    (w1, b1), (w2, b2), *linear = state = layers([p.copy() for p in parameters])
     rows = np.arange(64)
 
     # Images are kept as (channels, height, width, N): a convolution is then one matrix product, and
@@ -213,14 +182,14 @@ def by_hand(problem):
         ct *= y1 > 0
         ct = unpool(ct, hits1).reshape(6, -1)
         gradients.append(((ct @ seen1.T).reshape(w1.shape), ct.sum(axis=1)))
-        return loss.item(), gradients[-1][0]
+        steps.in_place(steps.pairs(reversed(state), gradients), RATE)
+        return loss.item()
 
     return step
 
 
 VERSIONS = {
-    "gradnerve": in_gradnerve,
-    "torch": in_torch,
+    **steps.versions(loss, RATE),
     "autograd": in_autograd,
     "mygrad": in_mygrad,
     "numpy": by_hand,

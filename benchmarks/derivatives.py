@@ -1,18 +1,8 @@
 """Single operators forward and backward, a Hessian, and what a checkpoint costs."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-
-@dataclass
-class Workload:
-    """What `python -m benchmarks` needs of a workload, as chain.py and mlp.py have it."""
-
-    TITLE: str
-    problem: Any  # () -> the inputs
-    VERSIONS: dict[str, Any]  # by library: inputs -> a step, which returns (loss, gradient)
+from benchmarks.steps import Workload
 
 
 def of_one_input(title, problem, gradnerve, torch):
@@ -112,6 +102,14 @@ def hessian_in_gradnerve(x):
     return lambda: (rosenbrock(x), hessian(x))
 
 
+def hessian_in_jit(x):
+    import gradnerve as gn
+
+    hessian = gn.jit(gn.hessian(rosenbrock))
+    x = gn.Tensor(x).to("jax").data
+    return lambda: (rosenbrock(x), np.asarray(hessian(x)))
+
+
 def hessian_in_autograd(x):
     import autograd
 
@@ -131,6 +129,7 @@ def hessian_in_jax(x):
 
     jax.config.update("jax_enable_x64", True)
     hessian = jax.jit(jax.hessian(rosenbrock))
+    x = jax.numpy.asarray(x)
     return lambda: (rosenbrock(x), np.asarray(hessian(x)))
 
 
@@ -139,6 +138,7 @@ HESSIAN = Workload(
     lambda: np.random.default_rng(0).uniform(-1, 1, 50),
     {
         "gradnerve": hessian_in_gradnerve,
+        "jit": hessian_in_jit,
         "torch": hessian_in_torch,
         "autograd": hessian_in_autograd,
         "jax": hessian_in_jax,

@@ -1,66 +1,42 @@
-"""One training step of a multilayer perceptron: forward, cross-entropy, backward."""
+"""One training step of a multilayer perceptron: forward, cross-entropy, backward, SGD."""
 
 import itertools
 
 import numpy as np
 
+from benchmarks import steps
+
 TITLE = "MLP 784-256-128-10, batch 128"
+QUICK: dict = {}
+RATE = 1e-2
 
 
 def problem(sizes=(784, 256, 128, 10), batch=128):
-    """Inputs, classes and, for each layer, weight (out, in) and bias; float32, He's scale."""
+    """For each layer weight (out, in), He's scale, and bias; and (inputs, classes). float32."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((batch, sizes[0]), dtype=np.float32)
     target = rng.integers(0, sizes[-1], batch)
-    layers = []
+    parameters = []
     for n_in, n_out in itertools.pairwise(sizes):
         weight = rng.standard_normal((n_out, n_in), dtype=np.float32)
-        layers.append((weight * np.float32(np.sqrt(2 / n_in)), np.zeros(n_out, dtype=np.float32)))
-    return x, target, layers
+        parameters += [weight * np.float32(np.sqrt(2 / n_in)), np.zeros(n_out, dtype=np.float32)]
+    return parameters, (x, target)
 
 
-# Each version takes the problem and returns one step: a function that computes the loss and its
-# gradient by every weight and bias, and returns the loss and the gradient by the first weight.
+def layers(parameters):
+    """Weight and bias of each layer."""
+    return list(zip(parameters[::2], parameters[1::2], strict=True))
 
 
-def in_gradnerve(problem):
-    import gradnerve as gn
-    import gradnerve.nn.functional as F
-
-    x, target = gn.Tensor(problem[0]), problem[1]
-    layers = [[gn.Tensor(p, requires_grad=True) for p in layer] for layer in problem[2]]
-
-    def step():
-        for weight, bias in layers:
-            weight.grad = bias.grad = None
-        h = x
-        for weight, bias in layers[:-1]:
-            h = F.relu(F.linear(h, weight, bias))
-        loss = F.cross_entropy(F.linear(h, *layers[-1]), target)
-        loss.backward()
-        return loss.item(), layers[0][0].grad
-
-    return step
+def loss(f, parameters, x, target):
+    """Cross-entropy of a perceptron with ReLU."""
+    *hidden, last = layers(parameters)
+    for weight, bias in hidden:
+        x = f.relu(f.linear(x, weight, bias))
+    return f.cross_entropy(f.linear(x, *last), target)
 
 
-def in_torch(problem):
-    import torch
-    import torch.nn.functional as F
-
-    x, target = torch.tensor(problem[0]), torch.tensor(problem[1])
-    layers = [[torch.tensor(p, requires_grad=True) for p in layer] for layer in problem[2]]
-
-    def step():
-        for weight, bias in layers:
-            weight.grad = bias.grad = None
-        h = x
-        for weight, bias in layers[:-1]:
-            h = F.relu(F.linear(h, weight, bias))
-        loss = F.cross_entropy(F.linear(h, *layers[-1]), target)
-        loss.backward()
-        return loss.item(), layers[0][0].grad
-
-    return step
+# Where a library wants it written in another way; and the floor, by hand.
 
 
 def in_autograd(problem):
@@ -68,8 +44,8 @@ def in_autograd(problem):
     from autograd import value_and_grad
     from autograd.scipy.special import logsumexp
 
-    x, target, layers = problem
-    layers = [(weight.T.copy(), bias) for weight, bias in layers]
+    parameters, (x, target) = problem
+    state = [(weight.T.copy(), bias.copy()) for weight, bias in layers(parameters)]
     rows = np.arange(len(target))
 
     def cross_entropy(layers):
@@ -84,8 +60,9 @@ def in_autograd(problem):
     loss_and_gradients = value_and_grad(cross_entropy)
 
     def step():
-        loss, gradients = loss_and_gradients(layers)
-        return loss.item(), gradients[0][0].T
+        loss, gradients = loss_and_gradients(state)
+        steps.in_place(steps.pairs(state, gradients), RATE)
+        return loss.item()
 
     return step
 
@@ -95,35 +72,38 @@ def in_mygrad(problem):
     from mygrad.nnet.activations import relu
     from mygrad.nnet.losses import softmax_crossentropy
 
-    x, target, layers = problem
-    layers = [(mg.tensor(weight.T.copy()), mg.tensor(bias)) for weight, bias in layers]
+    parameters, (x, target) = problem
+    parameters = [mg.tensor(p.T.copy()) for p in parameters]
+    *hidden, last = layers(parameters)
 
     def step():
         h = x
-        for weight, bias in layers[:-1]:
+        for weight, bias in hidden:
             h = relu(h @ weight + bias)
-        weight, bias = layers[-1]
+        weight, bias = last
         loss = softmax_crossentropy(h @ weight + bias, target)
         loss.backward()
-        return loss.item(), layers[0][0].grad.T
+        steps.in_place([(p.data, p.grad) for p in parameters], RATE)
+        return loss.item()
 
     return step
 
 
 def by_hand(problem):
-    x, target, layers = problem
+    parameters, (x, target) = problem
+    state = layers([p.copy() for p in parameters])
     rows = np.arange(len(target))
 
     def step():
         inputs, h = [], x
-        for weight, bias in layers[:-1]:
+        for weight, bias in state[:-1]:
             inputs.append(h)
             h = h @ weight.T
             h += bias
             np.maximum(h, 0, out=h)
         inputs.append(h)
-        logits = h @ layers[-1][0].T
-        logits += layers[-1][1]
+        logits = h @ state[-1][0].T
+        logits += state[-1][1]
 
         logits -= logits.max(axis=1, keepdims=True)
         ct = np.exp(logits)
@@ -134,20 +114,21 @@ def by_hand(problem):
         ct[rows, target] -= 1
         ct /= len(target)
         gradients = []
-        for (weight, _), h in zip(reversed(layers), reversed(inputs), strict=True):
+        for (weight, _), h in zip(reversed(state), reversed(inputs), strict=True):
             gradients.append((ct.T @ h, ct.sum(axis=0)))
             if h is not x:
                 ct = ct @ weight
                 ct *= h > 0
-        return loss.item(), gradients[-1][0]
+        steps.in_place(steps.pairs(reversed(state), gradients), RATE)
+        return loss.item()
 
     return step
 
 
 VERSIONS = {
-    "gradnerve": in_gradnerve,
-    "torch": in_torch,
+    **steps.versions(loss, RATE),
     "autograd": in_autograd,
     "mygrad": in_mygrad,
     "numpy": by_hand,
 }
+TINY = steps.Workload("MLP 2-16-16-2, batch 32", lambda: problem((2, 16, 16, 2), 32), VERSIONS)

@@ -26,7 +26,7 @@ def torch():
         import torch
     except ImportError:
         if os.environ.get("CI") == "true":
-            pytest.fail("CI compares with PyTorch: install the extra `bench`")
+            pytest.fail("CI compares with PyTorch, and runs on it: install the extra `bench`")
         pytest.skip("PyTorch, the reference, is not installed (pip install '.[bench]')")
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)  # the arrays are small
@@ -40,11 +40,18 @@ def jax():
         import jax
     except ImportError:
         if os.environ.get("CI") == "true":
-            pytest.fail("CI compares with JAX: install the extra `bench`")
+            pytest.fail("CI compares with JAX, and runs on it: install the extra `bench`")
         pytest.skip("JAX, a reference, is not installed (pip install '.[bench]')")
     # GradNerve does so too, for good, once it meets an array of JAX.
     jax.config.update("jax_enable_x64", True)
     return jax
+
+
+@pytest.fixture(params=["jax", "torch"])
+def library(request):
+    """The name of each array library but NumPy that can be tested here."""
+    request.getfixturevalue(request.param)
+    return request.param
 
 
 @pytest.fixture

@@ -177,6 +177,20 @@ def test_wrong_at_second_order_only(rule):
         gn.gradcheck(lambda x: op(op(x)), gn.Tensor(X, name="x"), order=2)
 
 
+def test_an_error_that_equal_weights_would_hide_at_second_order():
+    def rule(ct, x):
+        # A term of value 0, whose derivative turns the cotangent by a right angle: Σ w (∂²f) w
+        # does not see it.
+        if not isinstance(ct, gn.Tensor):
+            return ct * 2 * x
+        turned = gn.stack([-ct[1], ct[0]]) * x.sum()
+        return ct * 2 * x + turned - turned.detach()
+
+    op = operator_with(lambda x: x * x, ("x", rule))
+    with pytest.raises(gn.errors.GradcheckError):
+        gn.gradcheck(op, np.array([0.5, -1.2]), order=2)
+
+
 def test_names_are_kept_at_second_order():
     op = operator_with(lambda x: x * x, ("x", hides_its_input))
     with pytest.raises(gn.errors.GradcheckError, match=r"input 0 \('speed'\)"):
@@ -244,6 +258,8 @@ def test_inputs_are_left_alone():
 
 def test_several_outputs():
     assert gn.gradcheck(lambda x, y: (x * y, gn.sin(x), y.sum()), (X, X + 1), order=2)
+    assert gn.gradcheck(lambda x: gn.split(x, 3, axis=1), X, order=2)
+    assert gn.gradcheck(lambda x: (gn.sin(x), x > 0, gn.argsort(x)), X)
     with pytest.raises(gn.errors.GradcheckError):
         gn.gradcheck(lambda x: (gn.sin(x), WRONG["factor 2"](x)), X)
 
@@ -265,9 +281,50 @@ def test_a_gradient_that_was_cut():
         gn.gradcheck(lambda x: x * x.detach(), X)
 
 
-def test_a_kink():
-    with pytest.raises(gn.errors.GradcheckError, match="`relu`"):
-        gn.gradcheck(lambda x: gn.relu(x - 0.5) * 1.0, np.array([0.5 + 1e-7]))
+@pytest.mark.parametrize("x", [0.5, 0.5 + 1e-7])
+def test_a_kink(x):
+    with pytest.raises(gn.errors.GradcheckError, match=r"`relu`.*to the left.*has a kink"):
+        gn.gradcheck(lambda x: gn.relu(x - 0.5) * 1.0, np.array([x]))
+    with pytest.raises(gn.errors.GradcheckError) as caught:
+        gn.gradcheck(WRONG["factor 2"], X)
+    assert "kink" not in str(caught.value)
+
+
+def test_a_large_element_does_not_swallow_the_difference_of_a_small_one():
+    assert gn.gradcheck(lambda x: x**3, np.array([1e6, 1.0]))
+    assert gn.gradcheck(lambda x: gn.exp(100 * x), np.array([1.0, 2.0]), order=2)
+
+
+def test_under_no_grad():
+    with gn.no_grad():
+        assert gn.gradcheck(gn.sin, X, order=2)
+        assert not (gn.Tensor(1.0, requires_grad=True) * 2).requires_grad
+
+
+def test_a_function_that_changes_by_itself():
+    draw = np.random.default_rng(0)
+
+    def noisy(x):
+        return x * draw.random()
+
+    with pytest.raises(RuntimeError, match=r"gradcheck: noisy gives something else .* Draw its"):
+        gn.gradcheck(noisy, X)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda: gn.gradcheck(gn.sin(X), X), TypeError, "gn.gradcheck takes a function"),
+        (lambda: gn.gradcheck(gn.sin, X, order=0), ValueError, "order is 1 or more.*order=0"),
+        (lambda: gn.gradcheck(gn.sin, X, order=1.5), ValueError, "order is 1 or more"),
+        (lambda: gn.gradcheck(gn.sin, X, eps=0.0), ValueError, r"eps above 0; got .*eps=0\.0"),
+        (lambda: gn.gradcheck(gn.sin, {"w": X}), TypeError, r"input 0 is dict; .*lambda w: f\("),
+        (lambda: gn.gradcheck(gn.sin, (X, None)), TypeError, "input 1 is NoneType"),
+    ],
+)
+def test_bad_arguments(call, kind, words):
+    with pytest.raises(kind, match=words):
+        call()
 
 
 def test_a_function_that_leaves_the_graph():

@@ -1092,6 +1092,37 @@ def test_a_function_that_frees_what_it_returns():
             derivative(1.0)
 
 
+def test_a_gradient_has_the_order_of_bytes_of_its_leaf():
+    data = np.array([1.0, 2.0], dtype=">f8" if np.little_endian else "<f8")
+    x = gn.Tensor(data, requires_grad=True)
+    for n in (1, 2):
+        (x * x).sum().backward()
+        assert x.grad.dtype == data.dtype
+        assert x.grad.tolist() == [2.0 * n, 4.0 * n]
+    for found in (gn.grad(lambda x: gn.sum(x * x))(data), gn.jacobian(lambda x: x * x)(data)):
+        assert found.dtype == data.dtype
+
+
+def test_threads_that_share_a_leaf_lose_no_gradient():
+    x = gn.Tensor(np.ones(1000), requires_grad=True)
+
+    def work():
+        for _ in range(200):
+            (x * 1.0).sum().backward()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert x.grad.tolist() == [1600.0] * 1000
+
+
 def test_a_list_of_tensors_is_stacked_and_keeps_its_gradient():
     a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
     for f in (gn.exp, gn.negative, lambda x: gn.multiply(x, 2.0), lambda x: gn.sum(x, axis=0)):

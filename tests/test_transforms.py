@@ -615,6 +615,26 @@ def test_of_a_module_whose_functions_hold_it():
     np.testing.assert_array_equal(gradient["pair.0"], [2.0, 20.0])
 
 
+def test_of_a_module_with_a_closure_that_is_still_empty_and_an_object_written_in_c():
+    class Queue(collections.deque):
+        """No object of its class can be made without its constructor."""
+
+    class Net(gn.nn.Module):
+        def __init__(self):
+            self.w = gn.nn.Parameter(np.array([1.0, 2.0]))
+            self.queue = Queue([1.0])
+            self.queue.owner = self
+            self.closure = lambda: (self, later)
+
+        def forward(self, x):
+            assert len(self.queue) == 1
+            return (self.w * x).sum()
+
+    gradient = gn.grad(lambda net: net(np.array([1.0, 10.0])))(Net())
+    np.testing.assert_array_equal(gradient["w"], [1.0, 10.0])
+    later = None
+
+
 @pytest.mark.parametrize("argnums", [(0, 0), (1, -1)])
 def test_an_argument_twice_in_argnums(argnums):
     with pytest.raises(ValueError, match="argnums has an argument twice"):

@@ -183,3 +183,12 @@ def test_an_array_that_was_made_from_the_users_shares_its_memory():
     second += 1  # which is `first` too, and b
     with pytest.raises(errors.ChangedInPlace, match="x2 of `multiply`"):
         y.backward()
+
+
+def test_a_rule_that_only_compares_needs_what_was_overwritten():
+    """Whether x1 is 0 is all that the rule asks: an outline may not answer no."""
+    x1, x2 = gn.Tensor([1.0, 2.0]), gn.Tensor([3.0, 4.0], requires_grad=True)
+    y = gn.heaviside(x1, x2)
+    x1[0] = 0.0
+    with pytest.raises(errors.ChangedInPlace, match="x1 of `heaviside`"):
+        y.sum().backward()

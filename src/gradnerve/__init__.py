@@ -10,6 +10,7 @@
 from gradnerve.tensor import Tensor  # isort: skip (the operators stand on it)
 from gradnerve import data, errors, nn, ops, optim
 from gradnerve.check import gradcheck
+from gradnerve.control import cond, scan, while_loop
 from gradnerve.custom import checkpoint, custom_vjp
 from gradnerve.debug import debug_mode
 from gradnerve.graph import no_grad, operator
@@ -46,8 +47,6 @@ from gradnerve.transforms import (
 import gradnerve.fft as fft  # isort: skip (after `ops`, which has a file of this name too)
 
 import gradnerve.linalg as linalg  # isort: skip (after ops, which has a module of that name)
-
-from gradnerve.control import cond, scan, while_loop  # isort: skip (gn.linalg.cond is another)
 
 from gradnerve import protocols  # isort: skip (NumPy's own functions on Tensors)
 

@@ -25,13 +25,14 @@ def scan(
     """A loop that hands something on: scan : (c, x → c, y), c, [x] → c, [y].
 
     f takes the carry and one x, and returns the next carry, of the same structure, shapes and
-    dtypes, and one y. `xs` are trees of arrays whose first axis is the loop's; without them the loop
+    dtypes, and one y. `xs` is a tree of arrays whose first axis is the loop's; without it the loop
     runs `length` times, with x = None. Returns the last carry, and all y stacked along a new first
     axis; with `reverse` the loop begins at the end. Under `gn.jit` the compiled code does not grow
     with the length; its backward computes f once more.
 
     Raises ValueError where the lengths differ, or f's carry has another shape, dtype or structure.
 
+    >>> import numpy as np
     >>> import gradnerve as gn
     >>> gn.scan(lambda total, x: (total + x, total * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (array(6.), array([0., 2., 9.]))
@@ -148,7 +149,8 @@ def _length(xs: Any, length: int | None) -> int:
     lengths |= set() if length is None else {length}
     if len(lengths) != 1 or None in lengths:
         raise ValueError(errors.scan_lengths(lengths))
-    return lengths.pop()
+    (one,) = lengths
+    return int(one)  # type: ignore[arg-type]
 
 
 def _first(leaf: Any, length: int) -> Any:

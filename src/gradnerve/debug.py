@@ -14,6 +14,7 @@ from weakref import ref
 import numpy as np
 
 from gradnerve import errors, graph
+from gradnerve.backends import as_array, is_concrete, moved
 from gradnerve.operators import Operator
 from gradnerve.tensor import Tensor
 from gradnerve.writing import looks_at
@@ -188,10 +189,13 @@ def _is_array(value: Any) -> bool:
 def _not_finite(value: Any) -> tuple[str, tuple[int, ...]] | None:
     """ "NaN", "inf" or "-inf", and the first element that is it; None where all is finite."""
     data = getattr(value, "_data", value)
-    if type(data) is tuple:  # several outputs, or their cotangents: None where none has arrived
-        kinds = (_not_finite(part) for part in data if part is not None)
-        return next((kind for kind in kinds if kind is not None), None)
-    array = np.asarray(data)
+    if type(data) is dict:  # cotangents of several outputs
+        data = tuple(data.values())
+    if type(data) is tuple:  # several outputs
+        return next((kind for kind in map(_not_finite, data) if kind is not None), None)
+    if not is_concrete(data := as_array(data)):
+        return None
+    array = np.asarray(moved(data, "numpy"))
     if array.dtype.kind not in "fc" or np.isfinite(array).all():
         return None
     bad = np.isnan(array) if np.isnan(array).any() else ~np.isfinite(array)

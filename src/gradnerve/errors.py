@@ -238,7 +238,8 @@ def explained(error: Exception, name: str, names: Sequence[str], args: Sequence[
         *names, last = names
         names = [*names, *(f"{last}[{i}]" for i in range(len(args) - len(names)))]
     given = dict(zip(names, args, strict=False))
-    error = _no_array(name, given) or _wrong_axis(error, given) or error
+    error = _no_array(name, given) or _as_numpy_raises(error, given)
+    error = _wrong_axis(error, given) or error
     message = _shapes_or_types(error, name, given)
     if message is None:
         shown = CODE.get(name, name)
@@ -264,6 +265,24 @@ def _no_array(name: str, given: Mapping[str, Any]) -> Exception | None:
     if any(isinstance(a, (str, bytes, dict, set, type(None))) for a in operands.values()):
         return TypeError(_types(name, operands))
     return None
+
+
+def _as_numpy_raises(error: Exception, given: Mapping[str, Any]) -> Exception:
+    """What JAX or PyTorch raises, as the kind of exception that NumPy has for it."""
+    text = str(error)
+    devices = {str(a.device): None for a in given.values() if hasattr(a, "device")}
+    if len(devices) > 1 and "device" in text:
+        return ValueError(two_devices([*devices]))
+    if isinstance(error, NotImplementedError) and "not implemented for" in text:
+        return TypeError(f"operand types: {text}")
+    # PyTorch's RuntimeErrors and axes; JAX has TypeErrors for shapes.
+    jax = any(type(getattr(a, "_data", a)).__module__.startswith("jax") for a in given.values())
+    shapes = isinstance(error, TypeError) and "shape" in text and jax
+    if type(error) is RuntimeError or text.startswith("Dimension out of range") or shapes:
+        return ValueError(text)
+    if "does not accept dtype" in text:
+        return TypeError(f"operand types: {text}")
+    return error
 
 
 def _wrong_axis(error: Exception, given: Mapping[str, Any]) -> Exception | None:
@@ -820,6 +839,12 @@ def not_an_array(data: Any) -> str:
     )
 
 
+MASKED = (
+    "a masked array: gradients know no masks, and what the mask hides would take part. Write "
+    "array.filled(value) for an array, and gn.where(array.mask, other, result) for the places."
+)
+
+
 def attached(what: str) -> str:
     return (
         f"{what} would take this tensor out of the graph, and its gradient would be lost in "
@@ -878,15 +903,16 @@ def no_such_dtype(library: str, dtype: Any) -> str:
 def two_libraries(
     name: str, first: str, second: str, libraries: Sequence[str], spelled: Sequence[str]
 ) -> str:
+    to, one = (libraries[0], second) if libraries[0] != "numpy" else (libraries[1], first)
     return (
         f"{name}: {first} is an array of {spelled[0]} and {second} one of {spelled[1]}; an "
-        f"operator computes in one library. Move one of them: gn.to({second}, {libraries[0]!r})"
+        f"operator computes in one library. Move one of them: gn.to({one}, {to!r})"
     )
 
 
-def two_devices(name: str, devices: Sequence[Any]) -> str:
+def two_devices(devices: Sequence[Any]) -> str:
     return (
-        f"{name}: the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
+        f"the arrays are on the devices {' and '.join(map(str, devices))}, and an operator "
         "computes on one. Move one of them, with gn.to(x, 'torch:cuda') for example"
     )
 
@@ -1250,7 +1276,7 @@ def bad_number(optimiser: str, name: str, value: Any, wanted: str) -> str:
 
 def wrong_gradient(
     i: int, name: str | None, shape: tuple, element: tuple | None, got: float, expected: float,
-    blame: str,
+    blame: str, kink: tuple[float, float] | None,
 ) -> str:  # fmt: skip
     who = f"input {i}" + (f" ({name!r})" if name else "") + f" of shape {shape}"
     where = "along a random direction" if element is None else f"at element {element}"
@@ -1259,10 +1285,26 @@ def wrong_gradient(
         f"finite differences {expected:.8g}."
     )
     if blame:
-        return message + f" The operator most likely to blame is {blame}."
+        message += f" The operator most likely to blame is {blame}."
+    if kink is not None:
+        return message + (
+            f" But to the left and to the right the differences are {kink[0]:.4g} and "
+            f"{kink[1]:.4g}: the function has a kink or a jump here, where a gradient is a choice "
+            "(check beside it), or bends within eps."
+        )
+    if blame:
+        return message
     return (
         message
         + " Each operator's own rule agrees with its finite difference: is the function smooth?"
+    )
+
+
+def changes_by_itself(f: Any) -> str:
+    name = getattr(f, "__name__", "the function")
+    return (
+        f"gradcheck: {name} gives something else when it is called again with the same inputs, so "
+        "there is no difference to compare with. Draw its random numbers before, and hand them in."
     )
 
 
@@ -1356,17 +1398,17 @@ def _called(f: Any) -> str:
 
 def jit_of_a_result(where: str, tensor: Any) -> str:
     return (
-        f"{where} of a compiled function is the result of `{tensor._record[0].name}`, and gradients "
-        "cannot flow from compiled code into the graph outside. Compute it inside the function, or "
-        "give it x.detach()."
+        f"{where} of a compiled function is the result of `{tensor._record[0].name}`, and "
+        "gradients cannot flow from compiled code into the graph outside. Compute it inside the "
+        "function, or give it x.detach()."
     )
 
 
 def jit_unhashable(where: str, value: Any) -> str:
     return (
-        f"{where} of a compiled function is a {type(value).__name__}, which is neither a tree of arrays "
-        "(a list, tuple, dict, Tensor, Module) nor hashable, so that the compiled code could not be "
-        "told from that for another value."
+        f"{where} of a compiled function is a {type(value).__name__}, which is neither a tree of "
+        "arrays (a list, tuple, dict, Tensor, Module) nor hashable, so that the compiled code "
+        "could not be told from that for another value."
     )
 
 
@@ -1381,48 +1423,75 @@ def jit_closure(function: str, name: str, value: Any) -> str:
 def jit_outside(tensor: Any) -> str:
     return (
         f"backward() in a compiled function reaches a tensor that the function was not given "
-        f"({describe(tensor)}): its .grad could not be written back. Give it, or the Module that it "
-        "is part of, as an argument."
+        f"({describe(tensor)}): its .grad could not be written back. Give it, or the Module that "
+        "it is part of, as an argument."
     )
 
 
 def jit_leak(f: Any, tensor: Any) -> str:
     return (
-        f"{_called(f)} is compiled, and has left a tensor ({describe(tensor)}) outside, in a list, a "
-        "global, an attribute or a tensor that it was not given. It has no value: the function runs "
-        "in Python only once. Return it instead."
+        f"{_called(f)} is compiled, and has left a tensor ({describe(tensor)}) outside, in a list, "
+        "a global, an attribute or a tensor that it was not given. It has no value: the function "
+        "runs in Python only once. Return it instead."
     )
 
 
 def jit_many_shapes(f: Any, name: str, count: int) -> str:
     return (
-        f"{_called(f)} is compiled for the {count}th time, as the shape of {name} is another one again. "
-        "Each compilation takes far longer than a call: pad to a fixed shape, or drop the last, "
-        "smaller batch."
+        f"{_called(f)} is compiled for the {count}th time, as the shape of {name} is another one "
+        "again. Each compilation takes far longer than a call: pad to a fixed shape, or drop the "
+        "last, smaller batch."
     )
 
 
 def jit_explained(error: Exception, f: Any) -> str | None:
     """What an error of JAX's means to who wrote f; None for an error that is not JAX's."""
-    import jax.errors
+    import jax.errors as of_jax
 
+    cause: Any = None
+    link: BaseException | None = error
+    while link is not None:  # the first error of JAX's: later ones came of handling it
+        cause = link if type(link).__module__.startswith("jax") else cause
+        link = link.__cause__ or link.__context__
     kinds = {
-        jax.errors.TracerBoolConversionError: "decides by a value",
-        jax.errors.TracerArrayConversionError: "makes a NumPy array of a value, or calls NumPy with it",
-        jax.errors.TracerIntegerConversionError: "needs a whole number that Python knows, for a "
-        "length, an index or range()",
-        jax.errors.NonConcreteBooleanIndexError: "makes a result whose shape depends on values",
-        jax.errors.ConcretizationTypeError: "makes a Python number of a value",
-        jax.errors.UnexpectedTracerError: "uses a tensor that was left over from another compilation",
+        of_jax.TracerBoolConversionError: (
+            "decides by a value",
+            "For one value or another write gn.where(condition, a, b); for code that is run or "
+            "not, or again and again, gn.cond, gn.while_loop, gn.scan.",
+        ),
+        of_jax.TracerIntegerConversionError: (
+            "needs a whole number: for a length, an index, range()",
+            "Take lengths from shapes, x.shape[0]; index with a tensor; loop with gn.scan.",
+        ),
+        of_jax.NonConcreteBooleanIndexError: (
+            "makes a result whose shape depends on values",
+            "Keep the shape: gn.where(mask, x, 0).",
+        ),
+        of_jax.TracerArrayConversionError: (
+            "makes a NumPy array of a value",
+            "Call GradNerve's functions: gn.sin(x). (NumPy's work on Tensors, but not on the plain "
+            "arrays in here, which are JAX's.)",
+        ),
+        of_jax.ConcretizationTypeError: (
+            "makes a Python number of a value",
+            "Compute with the tensor itself; to look at it, return it.",
+        ),
+        of_jax.UnexpectedTracerError: (
+            "uses a tensor that was left over from another compilation",
+            "Return what is needed later.",
+        ),
     }
-    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), None)
-    if what is None:
+    what, cure = next((v for k, v in kinds.items() if isinstance(cause, k)), ("", ""))
+    if not what:
         return None
+    if type(error) in (TypeError, ValueError):
+        what = "writes a value into an array that the function was not given"
+        cure = "Give it as a Tensor among the arguments, or return the value."
+    line = _users_line_of(error)
+    where = at(line) if line[0] else _called(f)
     return (
-        f"{at(_users_line_of(error))} {what}. {_called(f)} is compiled: it runs in Python only once, "
-        "before there are values. For one value or another write gn.where(condition, a, b); for code "
-        "that is run or not, or again, gn.cond, gn.while_loop, gn.scan; for NumPy's functions on "
-        "tensors, GradNerve's; to print or count, return the tensor and do it outside."
+        f"{where} {what}. {_called(f)} is compiled by gn.jit: it runs in Python only once, before "
+        f"there are values. {cure}"
     )
 
 
@@ -1440,8 +1509,8 @@ def _users_line_of(error: Exception) -> tuple[str, int]:
 
 def scan_pair(value: Any) -> str:
     return (
-        f"scan: f returns a pair (the next carry, what is kept of this round), not {_kind_of(value)}; "
-        "where nothing is kept, (carry, None)"
+        f"scan: f returns a pair (the next carry, what is kept of this round), not "
+        f"{_kind_of(value)}; where nothing is kept, (carry, None)"
     )
 
 
@@ -1456,8 +1525,8 @@ def scan_lengths(lengths: Iterable[Any]) -> str:
 
 def other_carry(name: str, before: Any, after: Any) -> str:
     return (
-        f"{name}: each round gets what the one before returned, so f has to return what is like what "
-        f"it got; it got {before}, and returned {after}"
+        f"{name}: each round gets what the one before returned, so f has to return what is like "
+        f"what it got; it got {before}, and returned {after}"
     )
 
 

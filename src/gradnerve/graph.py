@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from sys import getrefcount
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -33,6 +34,7 @@ from gradnerve.backends import (
     is_complex,
     is_floating,
     libraries,
+    made_arrays,
     size,
 )
 from gradnerve.operators import Operator, operators, register
@@ -60,6 +62,9 @@ numbers = itertools.count(0, -1)
 """Tensors are numbered downwards as they are made: each has a lower number than its parents."""
 
 new = object.__new__  # makes a Tensor without asking its __init__
+
+accumulating = RLock()
+"""Threads may add to the `.grad` of one tensor: one after the other, or a sum would be lost."""
 
 watch: Any = None
 """Debug mode's checks of every value and cotangent (`debug.py`); usually there are none."""
@@ -107,7 +112,7 @@ def operator(forward: Callable[..., Any]) -> Any:
                 values.append(arg._data)
             elif type(arg) in libraries:
                 values.append(arg)
-            elif isinstance(arg, (list, tuple)) and op.takes_array(len(values)):
+            elif isinstance(arg, made_arrays) and op.takes_array(len(values)):
                 return call(*op.without_lists(args))
             else:
                 values.append(arg)
@@ -182,7 +187,7 @@ def _shortcut(op: Operator, call: Callable[..., Any]) -> Any:
             return call(x1, x2)
         if not (needs_grad and op.ordinary and recording.get()) or watch is not None:
             return call(x1, x2)
-        if foreign and type(value1) is not type(value2):
+        if foreign and (type(value1) is not type(value2) or value1 is x1 or value2 is x2):
             value1, value2 = in_one_library(op.name, op.names, (value1, value2))
         try:
             result = forward(value1, value2)
@@ -228,8 +233,8 @@ def _arrays(result: Any) -> Any:
 
 
 # An operator with several outputs makes one hidden Tensor, whose data is the tuple of them, and
-# hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a tuple too,
-# with None where nothing has arrived; its rules see a tuple of arrays, with zeros there.
+# hands out `output(hidden, 0)`, `output(hidden, 1)`, ... The hidden one's cotangent is a dict, by
+# place, of what has arrived; its rules see a tuple of arrays, with zeros where nothing has.
 
 
 def _outputs_of(hidden: Tensor) -> tuple[Tensor, ...]:
@@ -248,9 +253,8 @@ def output(outputs, index):
 
 
 @output.rule("outputs", r"\bar y_i = \bar y")
-def _(ct, outputs, index):
-    count = len(outputs if type(outputs) is tuple else outputs._data)
-    return tuple(ct if i == index else None for i in range(count))
+def _(ct, index):
+    return {index: ct}
 
 
 def made_by(record: Record) -> Operator:
@@ -283,10 +287,11 @@ def backward(root: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
         if own is not None and tensor._number > since and id(tensor) not in own:
             raise RuntimeError(errors.jit_outside(tensor))
         ct = gradient_of(ct)
-        if tensor._grad is None and tensor._record is None:
-            tensor._grad = ct  # a leaf's cotangent shares memory with nothing
-        else:
-            add_to_grad(tensor, ct)
+        with accumulating:
+            if tensor._grad is None and tensor._record is None and ct.dtype == tensor._data.dtype:
+                tensor._grad = ct  # a leaf's cotangent shares memory with nothing
+            else:
+                add_to_grad(tensor, ct)
 
 
 def gradient_of(ct: Any) -> Any:
@@ -339,7 +344,7 @@ def flow(
         # An intermediate that only this walk holds is nobody's business: it has no .grad, and
         # vanishes with its record at the end of this round.
         if getrefcount(tensor) > ALONE:
-            if type(ct) is not tuple:
+            if type(tensor._data) is not tuple:
                 yield tensor, ct
             if free:
                 links = [ref(parent) for parent in parents(record)]
@@ -371,8 +376,8 @@ def flow(
             data = parent._data
             try:
                 fits = share.shape == data.shape and share.dtype is data.dtype
-            except AttributeError:  # a tuple for several outputs, or a rule gave a plain number
-                fits = type(share) is type(data) is tuple
+            except AttributeError:  # a dict for several outputs, or a rule gave a plain number
+                fits = type(share) is dict and type(data) is tuple
             if not fits:
                 share = _fit(share, data, op)
             if checks is not None:
@@ -384,8 +389,10 @@ def flow(
                 heappush(queue, number)
             elif known[2]:
                 known[1] += share
-            elif known[1] is None or type(share) is tuple:
-                known[1] = _add_up(known[1], share)
+            elif known[1] is None:
+                known[1] = share
+            elif type(share) is dict:
+                _add_to_outputs(known[1], share)
             else:
                 known[1] = known[1] + share
                 known[2] = not as_tensors
@@ -408,19 +415,19 @@ def parents(record: Record) -> Iterator[Tensor]:
                 yield arg
 
 
-def _filled(tensor: Tensor, cts: tuple, as_tensors: bool) -> tuple[tuple, tuple]:
+def _filled(tensor: Tensor, cts: Any, as_tensors: bool) -> tuple[tuple, tuple]:
     """An operator's several outputs and their cotangents, with zeros where nothing has arrived."""
     outputs = _outputs_of(tensor) if as_tensors else tensor._data
-    pairs = zip(outputs, cts, strict=True)
-    return outputs, tuple(operators.zeros_like(y) if ct is None else ct for y, ct in pairs)
+    if type(cts) is tuple:  # the walk begins here
+        return outputs, cts
+    pairs = enumerate(outputs)
+    return outputs, tuple(cts[i] if i in cts else operators.zeros_like(y) for i, y in pairs)
 
 
-def _add_up(total: Any, share: Any) -> Any:
-    """The sum of cotangents where the first may be missing, of one output or of several."""
-    if total is None:
-        return share
-    pairs = zip(total, share, strict=True)
-    return tuple(b if a is None else a if b is None else a + b for a, b in pairs)
+def _add_to_outputs(total: dict[int, Any], share: dict[int, Any]) -> None:
+    """Add to the cotangents of several outputs, of which some may be missing."""
+    for i, ct in share.items():
+        total[i] = total[i] + ct if i in total else ct
 
 
 def _fit(share: Any, data: Any, op: Operator) -> Any:
@@ -436,7 +443,9 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
         stretched = tuple(axis for axis, (n, m) in pairs if n != m)
         if extra < 0 or any(shape[axis] != 1 for axis in stretched):
             raise ValueError(errors.misfit(op.name, share.shape, data.shape))
-        share = operators.reshape(operators.sum(share, stretched), data.shape)
+        share = operators.sum(share, stretched)
+        if share.shape != data.shape:
+            share = operators.reshape(share, data.shape)
     if share.dtype != data.dtype:
         if is_complex(share) and not is_complex(data):
             share = operators.real(share)  # a real value can only move along the real axis
@@ -450,7 +459,7 @@ def add_to_grad(tensor: Tensor, ct: Any) -> None:
     if tensor._grad is None:
         tensor._grad = array_library(data).asarray(ct, dtype=data.dtype, copy=True)
     else:
-        tensor._grad = as_array(tensor._grad + ct)
+        tensor._grad = array_library(data).asarray(tensor._grad + ct, dtype=data.dtype)
 
 
 def _seed(root: Tensor, gradient: Any) -> Array:
@@ -459,14 +468,14 @@ def _seed(root: Tensor, gradient: Any) -> Array:
     library = array_library(data)
     if gradient is None:
         if size(data) != 1:
-            raise RuntimeError(errors.not_a_scalar(data.shape))
+            raise RuntimeError(errors.not_a_scalar(tuple(data.shape)))
         if is_complex(data):
             raise RuntimeError(errors.COMPLEX_ROOT)
         return library.ones_like(data)
     gradient = gradient._data if isinstance(gradient, Tensor) else gradient
     seed = library.asarray(as_array(gradient, data), dtype=data.dtype)
     if seed.shape != data.shape:
-        raise ValueError(errors.gradient_shape(seed.shape, data.shape))
+        raise ValueError(errors.gradient_shape(tuple(seed.shape), tuple(data.shape)))
     return gradient_of(seed)
 
 

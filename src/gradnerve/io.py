@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradnerve.tensor import Tensor
+from gradnerve.backends import as_array, moved
 
 DTYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -41,7 +41,7 @@ def save_weights(
 
     # safetensors stores an array's memory as it lies, whatever the order of its axes in there.
     arrays = {
-        name: np.asarray(value.data if isinstance(value, Tensor) else value, order="C")
+        name: np.asarray(moved(as_array(getattr(value, "_data", value)), "numpy"), order="C")
         for name, value in state.items()
     }
     for name, array in arrays.items():

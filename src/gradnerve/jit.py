@@ -1,9 +1,9 @@
 """jit: a function, or a whole training step, compiled by JAX.
 
 Compiled code knows no Python objects: it takes arrays and returns arrays. So `jit` finds all arrays
-in what the function is given (Tensors, Modules, optimisers, trees of them) and puts JAX's tracers in
-their places, while the function runs once. What the function has changed then (weights, gradients,
-an optimiser's slots) becomes a further result of the compiled code, which each call writes back.
+in what the function is given (Tensors, Modules, optimisers, trees of them), and puts JAX's tracers
+in their places while the function runs once. What it has changed then (weights, gradients, an
+optimiser's slots) becomes a further result of the compiled code, which each call writes back.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import dis
 import functools
 import gc
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 from gradnerve import errors, graph, writing
 from gradnerve.backends import load, moved
 from gradnerve.graph import Cut
+from gradnerve.objects import attributes
 from gradnerve.ops.random import generator, keys_from
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import tree
@@ -30,7 +32,7 @@ from gradnerve.transforms import tree
 MANY = 5
 """With so many compilations that differ in shapes, `jit` warns."""
 
-CODE = (type(None), bool, str, bytes, complex, FunctionType, MethodType, ModuleType, type)
+CODE = (type(None), bool, str, bytes, complex, FunctionType, ModuleType, type)
 """Values that become part of the compiled code."""
 
 Path = tuple[Any, ...]
@@ -54,6 +56,7 @@ def jit(f: Callable[..., Any]) -> Any:
     Raises RuntimeError for what cannot be compiled, TypeError for an argument that is no part of a
     tree and not hashable, ImportError where JAX is not installed.
 
+    >>> import numpy as np
     >>> import gradnerve as gn
     >>> @gn.jit
     ... def step(w, x):
@@ -77,6 +80,7 @@ class Jit:
         self.f = f
         self.programs: dict[Any, _Program] = {}
         self.latest: tuple[_Given, _Program] | None = None
+        self.lock = threading.RLock()  # what f is given is lent to the trace, and written to
         # Numbers in objects are code, until they change; then they are arguments. (An optimiser's
         # learning rate and step count; but not a layer's stride, on which Python code depends.)
         self.variable: set[Path] = set()
@@ -88,22 +92,25 @@ class Jit:
     def __call__(self, *args: Any, **options: Any) -> Any:
         if graph.given.get() is not None or graph.readings.get() is not None or graph.watch:
             return self.f(*args, **options)
-        given, program = self._find(args, options)
-        try:
-            return program(given)
-        except load("jax").OtherShapes:  # of a weight, say: this is not that program
-            self.latest = None
+        with self.lock:
             given, program = self._find(args, options)
-            return program(given)
+            try:
+                return program(given)
+            except load("jax").OtherShapes:  # of a weight, say: this is not that program
+                self.latest = None
+                given, program = self._find(args, options)
+                return program(given)
 
     def lower(self, *args: Any, **options: Any) -> Lowered:
         """The program for these arguments, before XLA compiles it: print it to read it."""
-        given, program = self._find(args, options)
-        return Lowered(program.lowered(given))
+        with self.lock:
+            given, program = self._find(args, options)
+            return Lowered(program.lowered(given))
 
     def cost(self, *args: Any, **options: Any) -> dict[str, float]:
         """What a call costs by XLA's count: {"flops": operations, "bytes": read and written}.
 
+        >>> import numpy as np
         >>> import gradnerve as gn
         >>> gn.jit(lambda a: a @ a).cost(np.ones((10, 10)))["flops"]
         2000.0
@@ -130,11 +137,10 @@ class Jit:
             given = _Given(leaves, structure, self.variable)
             if given.key in self.programs:
                 return given
-            try:
-                program = _Program(self.f, given)
-            except _NeedsValue as error:
+            program = _Program(self.f, given)
+            if program.needs_value:
                 if given.numbers <= self.constant:
-                    raise error.explained from None
+                    raise RuntimeError(program.needs_value)
                 self.constant |= given.numbers  # Python code depends on one of them
                 self.variable -= given.numbers
                 continue
@@ -196,7 +202,7 @@ class _Given:
         self.recording = graph.recording.get()
         self.tensors: list[Tensor] = []
         self.names: list[str] = []  # of the tensors, then of cells and inputs, for messages
-        self.containers: list[dict | list] = []  # the attributes of objects, and their lists, dicts
+        self.containers: list[Any] = []  # the attributes of objects, and their lists, dicts
         self.paths: list[Path] = []  # of the containers
         self.fixed: list[tuple[Any, Any, Any]] = []  # container, key, what has to be there
         self.cells: list[tuple[Any, Any]] = []  # container, key
@@ -266,12 +272,13 @@ class _Given:
             self.marks.append((path, type(value), value))
         elif id(value) in self.seen:
             self.marks.append((path, "same", self.seen[id(value)]))
-        elif isinstance(value, tuple):
-            self.marks.append((path, type(value), len(value)))
-            for i, part in enumerate(value):
+        elif isinstance(value, (tuple, MethodType, functools.partial)):
+            held = _held(value)
+            self.marks.append((path, type(value), len(held)))
+            for i, part in enumerate(held):
                 self._value((*path, i), part)
-        elif isinstance(value, (dict, list)) or hasattr(value, "__dict__"):
-            inside = value if isinstance(value, (dict, list)) else vars(value)
+        elif isinstance(value, (dict, list)) or _is_object(value):
+            inside = value if isinstance(value, (dict, list)) else _attributes(value)
             self.seen[id(value)] = len(self.containers)
             self.containers.append(inside)
             self.paths.append(path)
@@ -306,7 +313,7 @@ class _Given:
             return False
         for i in self.others:
             if leaves[i] is not self.leaves[i] and (
-                hasattr(leaves[i], "__dict__") or leaves[i] != self.leaves[i]
+                _is_object(leaves[i]) or leaves[i] != self.leaves[i]
             ):
                 return False
         if list(map(len, self.containers)) != self.lengths:
@@ -369,10 +376,10 @@ class _Given:
                 _put_back(tensor, fields)
             for container, items in zip(self.containers, contents, strict=True):
                 container.clear()
-                if isinstance(container, dict):
-                    container.update(items)
-                else:
+                if isinstance(container, list):
                     container.extend(value for _, value in items)
+                else:
+                    container.update(items)
 
 
 def _fields(tensor: Tensor) -> dict[str, Any]:
@@ -388,13 +395,57 @@ def _put_back(tensor: Tensor, fields: dict[str, Any]) -> None:
         setattr(tensor, name, value)
 
 
-def _items(container: Any) -> Any:
-    return list(container.items() if isinstance(container, dict) else enumerate(container))
+class _Attributes(MutableMapping[str, Any]):
+    """The attributes of an object that has slots, as `vars(object)` is those of others."""
+
+    def __init__(self, owner: Any):
+        self.owner = owner
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self.owner, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self.owner, name, value)
+
+    def __delitem__(self, name: str) -> None:
+        delattr(self.owner, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(attributes(self.owner))
+
+    def __len__(self) -> int:
+        return len(attributes(self.owner))
+
+
+def _attributes(value: Any) -> Any:
+    kind: Any = type(value)
+    return _Attributes(value) if _has_slots(kind) else vars(value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _has_slots(kind: Any) -> bool:
+    return any(vars(base).get("__slots__") for base in kind.__mro__)
+
+
+def _held(value: Any) -> tuple[Any, ...]:
+    """What a tuple, a bound method or a `partial` holds."""
+    if isinstance(value, MethodType):
+        return value.__func__, value.__self__
+    if isinstance(value, functools.partial):
+        return value.func, value.args, value.keywords
+    return value
+
+
+def _items(container: Any) -> list[tuple[Any, Any]]:
+    return list(enumerate(container) if isinstance(container, list) else container.items())
 
 
 def _is_object(value: Any) -> bool:
-    """What is no tree to JAX: Modules, optimisers and the like."""
-    return hasattr(value, "__dict__") and not isinstance(value, (*CODE, tuple, list, dict))
+    """What is no tree to JAX, and is looked into: Modules, optimisers and the like."""
+    if isinstance(value, (*CODE, tuple, list, dict, Jit)):
+        return False
+    kind: Any = type(value)
+    return hasattr(value, "__dict__") or _has_slots(kind)
 
 
 def _is_array(value: Any) -> bool:
@@ -415,24 +466,19 @@ def _spelled(path: Path) -> str:
 # --- What is compiled -----------------------------------------------------------------------------
 
 
-class _NeedsValue(Exception):
-    """f asked for a value that is not known while it is compiled."""
-
-    def __init__(self, explained: Exception):
-        self.explained = explained
-
-
 class _Program:
     """A function compiled for one kind of arguments, and what is to be done with its results."""
 
     def __init__(self, f: Callable[..., Any], given: _Given):
         self.f = f
+        self.needs_value = ""  # what to say if f cannot be compiled
         self.counted: set[Path] = set()  # numbers in objects that f has changed
         self.new_data: list[tuple[int, int]] = []  # tensor, result
         self.new_grads: list[tuple[int, int | None]] = []
         self.new_flags: list[tuple[int, bool]] = []
         self.new_items: list[tuple[int, Any, Any]] = []  # container, key, value as a `_Tree`
         self.gone: list[tuple[int, Any]] = []
+        self.replaces: dict[int, int] = {}  # a place in the state, by which result
         self.draws = False
         self.results: list[Any] = []
         self.line = errors.user_line()
@@ -441,20 +487,22 @@ class _Program:
         self.no_seed = moved(np.zeros(2, np.uint32), "jax")
         arrays = [*given.state(), *(given.leaves[i] for i in given.inputs)]
         trace = functools.partial(self._trace, given)
-        closed = jax.traced(trace, arrays, np.zeros(2, np.uint32))
+        stale = _without_value()
+        try:
+            closed = jax.traced(trace, arrays, np.zeros(2, np.uint32))
+        except Exception as error:
+            self.needs_value = errors.jit_explained(error, f) or ""
+            if not self.needs_value:
+                raise
+            return
         self.results = []
-        _check_leaks(f, given)
+        _check_leaks(f, stale)
         count = len(given.state())
-        replaced = {place for place, _ in self.new_data}
-        replaced |= {
-            len(given.tensors) + given.has_grad.index(i)
-            for i, result in self.new_grads
-            if result is not None and i in given.has_grad
-        }
-        replaced |= {
-            i
-            for i, (container, key) in enumerate(given.cells, count - len(given.cells))
-            if any(given.containers[c] is container and k == key for c, k, _ in self.new_items)
+        results = closed.out_avals
+        replaced = {
+            place
+            for place, result in self.replaces.items()
+            if _shape(arrays[place])[:2] == (results[result].shape, results[result].dtype)
         }
         self.donated = sorted(replaced)
         self.kept = [i for i in range(count) if i not in replaced]
@@ -508,13 +556,7 @@ class _Program:
             before = [dict(_items(container)) for container in given.containers]
             flags = [t._requires_grad for t in given.tensors]
             args, options = tree().tree_unflatten(given.structure, leaves)
-            try:
-                out = self.f(*args, **options)
-            except Exception as error:
-                explained = errors.jit_explained(error, self.f)
-                if explained is None:
-                    raise
-                raise _NeedsValue(RuntimeError(explained)) from None
+            out = self.f(*args, **options)
             self._compare_tensors(given, arrays, flags)
             for place, items in enumerate(before):
                 self._compare_container(given, place, items)
@@ -533,16 +575,21 @@ class _Program:
         for i, tensor in enumerate(given.tensors):
             # What replaces an array keeps its place, on however many devices it lies.
             if tensor._data is not arrays[i]:
-                self.new_data.append((i, self.result(alike(tensor._data, arrays[i]))))
+                self.replaces[i] = self.result(alike(tensor._data, arrays[i]))
+                self.new_data.append((i, self.replaces[i]))
             gradient = tensor._grad
             if gradient is not grads.get(i):
                 place = None if gradient is None else self.result(alike(gradient, arrays[i]))
                 self.new_grads.append((i, place))
+                if place is not None and i in grads:
+                    self.replaces[len(given.tensors) + given.has_grad.index(i)] = place
             if tensor._requires_grad != flags[i] and tensor._record is None:
                 self.new_flags.append((i, tensor._requires_grad))
 
     def _compare_container(self, given: _Given, place: int, before: dict[Any, Any]) -> None:
         now = dict(_items(given.containers[place]))
+        first = len(given.tensors) + len(given.has_grad)
+        cells = {(id(c), key): i for i, (c, key) in enumerate(given.cells, first)}
         for key, value in now.items():
             if key in before and value is before[key]:
                 continue
@@ -553,7 +600,11 @@ class _Program:
                 continue
             if _is_array(value) and _is_array(before.get(key)):
                 value = load("jax").alike(value, before[key])
-            self.new_items.append((place, key, _Tree(value, self, given)))
+            new = _Tree(value, self, given)
+            self.new_items.append((place, key, new))
+            cell = cells.get((id(given.containers[place]), key))
+            if cell is not None and new.leaves and new.leaves[0][0] == "array":
+                self.replaces[cell] = new.leaves[0][1]
         self.gone += [(place, key) for key in reversed(before) if key not in now]
 
 
@@ -633,21 +684,21 @@ def _check_closure(f: Any) -> None:
             raise RuntimeError(errors.jit_closure(function.__name__, name, value))
 
 
-def _check_leaks(f: Any, given: _Given) -> None:
-    """A Tensor that outlives the trace has no value: say so now, not when it is used."""
+def _without_value() -> list[Tensor]:
+    """All Tensors that have tracers in them."""
     is_concrete = load("jax").is_concrete
-    for thing in gc.get_objects():
-        if isinstance(thing, Tensor) and hasattr(thing, "_data"):
-            data = thing._data
-            if type(data) is not tuple and not is_concrete(data):
-                gc.collect()  # perhaps it is garbage
-                break
-    else:
-        return
-    leaked = [
+    return [
         thing for thing in gc.get_objects()
-        if isinstance(thing, Tensor) and hasattr(thing, "_data")
+        if issubclass(type(thing), Tensor) and hasattr(thing, "_data")  # isinstance asks odd things
         and type(thing._data) is not tuple and not is_concrete(thing._data)
     ]  # fmt: skip
-    if leaked:
-        raise RuntimeError(errors.jit_leak(f, leaked[0]))
+
+
+def _check_leaks(f: Any, stale: list[Tensor]) -> None:
+    """A Tensor that outlives the trace has no value: say so now, not when it is used."""
+    known = set(map(id, stale))
+    if any(id(tensor) not in known for tensor in _without_value()):
+        gc.collect()  # perhaps it is garbage
+        leaked = [tensor for tensor in _without_value() if id(tensor) not in known]
+        if leaked:
+            raise RuntimeError(errors.jit_leak(f, leaked[0]))

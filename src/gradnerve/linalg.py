@@ -19,12 +19,21 @@ from gradnerve.ops.linalg import (
     QRResult,
     SlogdetResult,
     SVDResult,
+    cond,
 )
 from gradnerve.ops.linalg import matrix_diagonal as diagonal
 from gradnerve.ops.shape import matrix_transpose
 
 __all__ = [
-    "EigResult", "EighResult", "LinAlgError", "LstsqResult", "QRResult", "SVDResult",
-    "SlogdetResult", "diagonal", "matrix_transpose",
+    "EigResult",
+    "EighResult",
+    "LinAlgError",
+    "LstsqResult",
+    "QRResult",
+    "SVDResult",
+    "SlogdetResult",
+    "cond",
+    "diagonal",
+    "matrix_transpose",
 ]  # fmt: skip
 __all__ += _chapter.__all__

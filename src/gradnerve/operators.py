@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gradnerve import errors
+from gradnerve.backends import libraries, made_arrays
 
 operators = SimpleNamespace()
 """Every operator, by its name. The modules in `ops/` fill it as they are imported."""
@@ -142,7 +143,9 @@ class Operator:
         """
         like = next((arg for arg in args if hasattr(arg, "shape")), None)
         return tuple(
-            array_of(arg, like) if isinstance(arg, (list, tuple)) and self.takes_array(i) else arg
+            arg
+            if type(arg) in libraries or not isinstance(arg, made_arrays) or not self.takes_array(i)
+            else array_of(arg, like)
             for i, arg in enumerate(args)
         )
 

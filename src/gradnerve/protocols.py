@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -26,10 +27,11 @@ from typing import Any
 import numpy as np
 
 from gradnerve import errors, ops
-from gradnerve.backends import is_complex
+from gradnerve.backends import is_complex, is_floating
 from gradnerve.graph import Cut, recording
 from gradnerve.ops import linalg
-from gradnerve.ops.shape import as_tensor_or_array, plain
+from gradnerve.ops.reduce import along_axes
+from gradnerve.ops.shape import as_tensor_or_array, axis_index, plain
 from gradnerve.tensor import Tensor
 
 # --- The three lists ------------------------------------------------------------------------------
@@ -40,19 +42,23 @@ _OURS = {
     "absolute": "abs", "add": "add", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin",
     "arcsinh": "asinh", "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "ceil": "ceil",
     "conjugate": "conj", "cos": "cos", "cosh": "cosh", "divide": "divide", "exp": "exp",
-    "expm1": "expm1", "fabs": "abs", "floor": "floor", "fix": "trunc",
-    "floor_divide": "floor_divide", "hypot": "hypot", "imag": "imag", "log": "log",
-    "log10": "log10", "log1p": "log1p", "log2": "log2", "logaddexp": "logaddexp",
+    "expm1": "expm1", "float_power": "float_power", "floor": "floor", "fix": "trunc",
+    "floor_divide": "floor_divide", "fmax": "fmax", "fmin": "fmin", "fmod": "fmod",
+    "hypot": "hypot", "imag": "imag", "log": "log", "log10": "log10", "log1p": "log1p",
+    "log2": "log2", "logaddexp": "logaddexp", "logaddexp2": "logaddexp2", "i0": "i0",
     "matmul": "matmul", "maximum": "maximum", "minimum": "minimum", "multiply": "multiply",
     "negative": "negative", "positive": "positive", "power": "pow", "real": "real",
-    "reciprocal": "reciprocal", "remainder": "remainder", "rint": "round", "sign": "sign",
-    "sin": "sin", "sinh": "sinh", "sqrt": "sqrt", "square": "square", "subtract": "subtract",
-    "tan": "tan", "tanh": "tanh", "trunc": "trunc", "cbrt": "cbrt", "copysign": "copysign",
-    "exp2": "exp2", "sinc": "sinc", "deg2rad": "deg2rad", "radians": "deg2rad",
-    "rad2deg": "rad2deg", "degrees": "rad2deg", "heaviside": "heaviside", "vecdot": "vecdot",
+    "remainder": "remainder", "sign": "sign", "sin": "sin", "sinh": "sinh", "sqrt": "sqrt",
+    "square": "square", "subtract": "subtract", "tan": "tan", "tanh": "tanh", "trunc": "trunc",
+    "cbrt": "cbrt", "copysign": "copysign", "exp2": "exp2", "sinc": "sinc",
+    "deg2rad": "deg2rad", "radians": "deg2rad", "rad2deg": "rad2deg", "degrees": "rad2deg",
+    "heaviside": "heaviside", "vecdot": "vecdot",
     # SciPy's functions by element (scipy.special) come by the same protocol
     "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "expit": "sigmoid", "gammaln": "gammaln",
-    "psi": "digamma", "logit": "logit", "xlogy": "xlogy",
+    "psi": "digamma", "logit": "logit", "xlogy": "xlogy", "xlog1py": "xlog1py", "entr": "entr",
+    "erfcx": "erfcx", "erfcinv": "erfcinv", "ndtr": "ndtr", "ndtri": "ndtri",
+    "log_ndtr": "log_ndtr", "gamma": "gamma", "betaln": "betaln", "i0e": "i0e", "i1": "i1",
+    "i1e": "i1e", "iv": "iv", "ive": "ive",
     # Shape and place
     "append": "append", "array_split": "array_split", "atleast_1d": "atleast_1d",
     "atleast_2d": "atleast_2d", "atleast_3d": "atleast_3d", "block": "block",
@@ -78,7 +84,7 @@ _OURS = {
     "linalg.eigvals": "linalg.eigvals", "linalg.inv": "linalg.inv", "linalg.matmul": "matmul",
     "linalg.matrix_power": "linalg.matrix_power", "linalg.matrix_norm": "linalg.matrix_norm",
     "linalg.matrix_transpose": "matrix_transpose", "linalg.multi_dot": "linalg.multi_dot",
-    "linalg.outer": "linalg.outer", "linalg.pinv": "linalg.pinv", "linalg.qr": "linalg.qr",
+    "linalg.outer": "linalg.outer", "linalg.pinv": "linalg.pinv",
     "linalg.slogdet": "linalg.slogdet", "linalg.solve": "linalg.solve",
     "linalg.svdvals": "linalg.svdvals", "linalg.tensordot": "tensordot",
     "linalg.trace": "linalg.trace", "linalg.vecdot": "vecdot",
@@ -129,27 +135,13 @@ RAISES: dict[str, str] = {
     "put_along_axis": f"{_WRITES} Write np.where.",
     "save": _SAVES, "savetxt": _SAVES, "savez": _SAVES, "savez_compressed": _SAVES,
     "histogram": _STEPS, "histogram2d": _STEPS, "histogramdd": _STEPS,
-    "histogram_bin_edges": _STEPS, "bincount": _STEPS, "unique": _STEPS, "unique_all": _STEPS,
+    "histogram_bin_edges": _STEPS, "unique": _STEPS, "unique_all": _STEPS,
     "unique_counts": _STEPS, "unique_inverse": _STEPS, "unique_values": _STEPS,
     "union1d": _STEPS, "intersect1d": _STEPS, "setdiff1d": _STEPS, "setxor1d": _STEPS,
     "nextafter": _STEPS, "spacing": _STEPS, "frexp": _STEPS,
-    "apply_along_axis": "It fills an array row by row. Write the function for all rows at once, or "
-    "np.stack([f(row) for row in a]).",
-    "apply_over_axes": "Call the function with each axis yourself.",
-    "piecewise": "It fills an array piece by piece. Write np.where or np.select.",
-    "partition": "Write np.sort, which is differentiated.",
     "sort_complex": "Complex numbers have no order that a derivative could respect.",
-    "interp": "Find the interval with np.searchsorted and write the line through its ends.",
-    "nanmedian": "Write np.median(a[~np.isnan(a)]).",
-    "nanquantile": "Write np.quantile(a[~np.isnan(a)], q).",
-    "nanpercentile": "Write np.percentile(a[~np.isnan(a)], q).",
-    "logspace": "Write base ** np.linspace(start, stop).",
-    "geomspace": "Write np.exp(np.linspace(np.log(start), np.log(stop))).",
-    "roots": "Write np.linalg.eigvals of the companion matrix.",
-    "poly": "", "polydiv": "", "polyfit": "Write np.linalg.lstsq(np.vander(x, n), y).",
-    "i0": "",
-    "resize": "Write np.tile or np.pad.", "trim_zeros": "Write a slice.",
-    "real_if_close": "Write np.real.", "unwrap": "",
+    "polydiv": "Write the steps of the division, by np.polymul and np.polysub.",
+    "trim_zeros": "Write a slice.", "real_if_close": "Write np.real.",
 }  # fmt: skip
 
 
@@ -164,7 +156,10 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any
     """`Tensor.__array_ufunc__`: NumPy's functions by element, their methods, arrays' operators."""
     call: Any = _ufuncs.get(ufunc)
     if call is not None and method == "__call__" and not options:
-        return call(*inputs)  # the ordinary case, in the shortest way
+        try:
+            return call(*inputs)  # the ordinary case, in the shortest way
+        except Declined as declined:
+            return _on_data(ufunc, ufunc.__name__, False, declined.option)(*inputs)
     if not _ours((*inputs, *options.get("out", ()))):
         return NotImplemented
     name = ufunc.__name__
@@ -172,6 +167,8 @@ def array_ufunc(self: Any, ufunc: Any, method: str, *inputs: Any, **options: Any
         call, accepted = _known.get(ufunc) or _look_up(ufunc, name)
         if accepted:
             _ufuncs[ufunc] = call
+        if name in DIFFERENTIABLE and _goes_into_a_tensor(inputs, options):
+            return _write(call, inputs, **options)
     else:
         call, accepted = _method(ufunc, name, method)
     return _called(ufunc, name, method, call, accepted, inputs, options)
@@ -182,6 +179,8 @@ def array_function(self: Any, function: Any, types: Any, args: Any, options: Any
     for kind in types:
         if not issubclass(kind, (Tensor, np.ndarray)):
             return NotImplemented
+    if not _is_recorded((args, options)) and _is_numpys((args, options)):
+        return _on_data(function, _name(function), _name(function) in PLAIN)(*args, **options)
     call, accepted = _known.get(function) or _look_up(function, _name(function))
     if not options:
         try:
@@ -231,6 +230,9 @@ def _method(ufunc: Any, name: str, method: str) -> tuple[Callable[..., Any], tup
         return functools.partial(_along_first, reduce), _parameters(reduce)
     if method == "outer" and (name in DIFFERENTIABLE or PLAIN.get(name)):
         return functools.partial(_outer, _look_up(ufunc, name)[0]), ()
+    if method in FOLDS and name in DIFFERENTIABLE:
+        fold = FOLDS[method]
+        return functools.partial(fold, _look_up(ufunc, name)[0]), _parameters(fold)
     return _on_data(getattr(ufunc, method), f"{name}.{method}", name in PLAIN), ()
 
 
@@ -248,6 +250,62 @@ def _along_first(reduce: Any, array: Any, axis: Any = 0, *args: Any, **options: 
 def _outer(f: Any, a: Any, b: Any) -> Any:
     a, b = as_tensor_or_array(a), as_tensor_or_array(b)
     return f(ops.reshape(a, (*a.shape, *(1 for _ in b.shape))), b)
+
+
+def _folded(f: Any, array: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+    y = functools.reduce(f, _slices(array, axis))
+    return ops.expand_dims(y, axis) if keepdims else y
+
+
+def _accumulated(f: Any, array: Any, axis: Any = 0) -> Any:
+    return ops.stack(list(itertools.accumulate(_slices(array, axis), f)), axis)
+
+
+def _folded_at(f: Any, array: Any, indices: Any, axis: Any = 0) -> Any:
+    starts, slices = np.asarray(_data(indices)), _slices(array, axis)
+    if starts.ndim != 1 or not ((starts >= 0) & (starts < len(slices))).all():
+        raise IndexError(f"reduceat: indices are one list of places from 0 to {len(slices) - 1}")
+    pairs = zip(starts, [*starts[1:], len(slices)], strict=True)
+    return ops.stack([functools.reduce(f, slices[i:j] or [slices[i]]) for i, j in pairs], axis)
+
+
+def _slices(array: Any, axis: Any) -> list[Any]:
+    if not isinstance(axis, int):
+        raise Declined("axis")
+    if not array.shape[axis_index(axis, array, "a ufunc's method")]:
+        raise Declined("axis")
+    return list(ops.unstack(array, axis=axis))
+
+
+# What the methods of a function of two numbers do with it; its own rule does the rest.
+FOLDS: dict[str, Callable[..., Any]] = {
+    "reduce": _folded,
+    "accumulate": _accumulated,
+    "reduceat": _folded_at,
+}
+
+
+def _goes_into_a_tensor(inputs: Any, options: dict[str, Any]) -> bool:
+    """Whether a result of the graph is to be written into a Tensor, and nothing else is wished."""
+    out = options.get("out", ())
+    if len(out) != 1 or not isinstance(out[0], Tensor) or not _is_recorded((inputs, out)):
+        return False
+    return all(o in ("out", "where") or _is_usual(o, v) for o, v in options.items())
+
+
+def _write(call: Any, inputs: Any, out: Any, where: Any = True, **usual: Any) -> Tensor:
+    """Write into the Tensor `out`, where the condition holds: recorded, as any write is."""
+    (out,) = out
+    if where is True:
+        out[...] = call(*inputs)
+        return out
+    # Computed there alone: an infinity elsewhere (as of x / 0) has no part in the gradient.
+    places = np.broadcast_to(_data(where), out.shape)
+    inputs = [x if np.ndim(_data(x)) == 0 else as_tensor_or_array(x) for x in inputs]
+    out[places] = call(
+        *(ops.broadcast_to(x, out.shape)[places] if np.ndim(_data(x)) else x for x in inputs)
+    )
+    return out
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -322,6 +380,16 @@ def _on_data(
     return call
 
 
+def _is_recorded(arguments: Any) -> bool:
+    """Whether there is a gradient to lose."""
+    return recording.get() and any(t._requires_grad for t in _tensors(arguments))
+
+
+def _is_numpys(arguments: Any) -> bool:
+    """Whether NumPy itself can compute on the data."""
+    return all(isinstance(t._data, np.ndarray) for t in _tensors(arguments))
+
+
 def _written(options: dict[str, Any]) -> bool:
     """Whether a Tensor that requires grad is to be written to."""
     return any(t._requires_grad for t in _tensors(options.get("out")))
@@ -334,14 +402,14 @@ def _refusal(name: str, option: str, options: dict[str, Any]) -> str:
             f"np.{name}(..., out=...): a value that is part of the graph cannot be written into an "
             f"array or a tensor. Leave out `out` (for `a += b`, write a = a + b). {detach}"
         )
-    if option == "where":
+    if option == "where" and "." not in name:
         return (
             f"np.{name}(..., where=...) leaves places without a value, so it is not differentiated;"
-            f" write np.where(condition, np.{name}(...), other). {detach}"
+            f" give them one, in a Tensor: out=np.zeros_like(tensor). {detach}"
         )
     if option:
         return f"np.{name}(..., {option}=...) is not differentiated with this option. {detach}"
-    reason = RAISES.get(name, "")
+    reason = f"{_WRITES} Write gn.index_add." if name == "add.at" else RAISES.get(name, "")
     return (
         f"np.{name} is not differentiated, and its argument requires grad."
         f"{' ' * bool(reason)}{reason} {detach}"
@@ -420,37 +488,26 @@ def _in(dtype: Any, x: Any) -> Any:
 # --- By element -----------------------------------------------------------------------------------
 
 
-@adapter("float_power")
-def _(x1, x2):
-    x1, x2 = as_tensor_or_array(x1), as_tensor_or_array(x2)
-    double = np.complex128 if is_complex(x1) or is_complex(x2) else np.float64
-    return ops.pow(ops.astype(x1, double), ops.astype(x2, double))
+def _floating(x: Any) -> Any:
+    """x, if it is of floating point. Of whole numbers NumPy makes other numbers than we do."""
+    if not is_floating(as_tensor_or_array(x)):
+        raise Declined("")
+    return x
 
 
-@adapter("logaddexp2")
-def _(x1, x2):
-    return ops.logaddexp(x1 * math.log(2), x2 * math.log(2)) / math.log(2)
+@adapter("fabs")
+def _(x):
+    return ops.abs(_floating(x))
 
 
-@adapter("fmax")
-def _(x1, x2):
-    return _unless_nan(ops.maximum, x1, x2)
+@adapter("rint")
+def _(x):
+    return ops.round(_floating(x))
 
 
-@adapter("fmin")
-def _(x1, x2):
-    return _unless_nan(ops.minimum, x1, x2)
-
-
-def _unless_nan(f: Any, x1: Any, x2: Any) -> Any:
-    """f(x1, x2), or the one of them that is a number."""
-    return ops.where(ops.isnan(x2), x1, ops.where(ops.isnan(x1), x2, f(x1, x2)))
-
-
-@adapter("fmod")
-def _(x1, x2):
-    size = ops.remainder(ops.where(ops.less(x1, 0), ops.negative(x1), x1), ops.abs(x2))
-    return ops.where(ops.less(x1, 0), -size, size)
+@adapter("reciprocal")
+def _(x):
+    return ops.reciprocal(_floating(x))
 
 
 @adapter("divmod")
@@ -460,12 +517,15 @@ def _(x1, x2):
 
 @adapter("modf")
 def _(x):
-    return x - ops.trunc(x), ops.trunc(x)
+    finite = ops.where(ops.isinf(_floating(x)), 0.0, x)
+    return finite - ops.trunc(finite), ops.trunc(x)
 
 
 @adapter("ldexp")
 def _(x1, x2):
-    return x1 * 2.0 ** as_tensor_or_array(x2)
+    half = as_tensor_or_array(x2) // 2  # in two steps: 2 ** x2 alone may be too large
+    dtype = as_tensor_or_array(_floating(x1)).dtype
+    return x1 * _in(dtype, 2.0**half) * _in(dtype, 2.0 ** (x2 - half))
 
 
 @adapter("matvec")
@@ -609,6 +669,11 @@ def _(a, fill_value, dtype=None):
     return ops.broadcast_to(fill if isinstance(fill, Tensor) else Tensor(fill), data.shape)
 
 
+@adapter("lib.stride_tricks.sliding_window_view")
+def _(x, window_shape, axis=None):
+    return ops.sliding_window_view(x, window_shape, axis)
+
+
 @adapter("compress")
 def _(condition, a, axis=None, out=None):
     _no_out(out)
@@ -636,16 +701,19 @@ def _(x, N=None, increasing=False):
 def _(ary, to_end=None, to_begin=None):
     flat = ops.reshape(as_tensor_or_array(ary), (-1,))
     ends = [to_begin, flat[1:] - flat[:-1], to_end]
-    return ops.concat([ops.reshape(as_tensor_or_array(e), (-1,)) for e in ends if e is not None])
+    ends = [
+        _in(flat.dtype, ops.reshape(as_tensor_or_array(e), (-1,))) for e in ends if e is not None
+    ]
+    return ops.concat(ends)
 
 
 @adapter("linspace")
-def _(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     if num < 0:
         raise ValueError(errors.how_many("np.linspace", num))
-    start, stop = as_tensor_or_array(start) * 1.0, as_tensor_or_array(stop) * 1.0
-    step = (stop - start) / max(num - bool(endpoint), 1)
-    places = np.arange(num).reshape(-1, *(1 for _ in step.shape))
+    start, stop = (x if np.isscalar(x) else as_tensor_or_array(x) for x in (start, stop))
+    step = as_tensor_or_array(stop * 1.0 - start) / max(num - bool(endpoint), 1)
+    places = np.arange(num, dtype=step.dtype).reshape(-1, *(1 for _ in step.shape))
     points = start + places * step
     if endpoint and num > 1:  # the last is `stop` itself
         points = ops.where(places == num - 1, stop, points)
@@ -653,18 +721,88 @@ def _(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     return (points, step) if retstep else points
 
 
+@adapter("logspace")
+def _(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    base = base if np.ndim(_data(base)) == 0 else ops.expand_dims(as_tensor_or_array(base), axis)
+    return _in(dtype, ops.pow(base, _linspace(start, stop, num, endpoint, axis=axis)))
+
+
+@adapter("geomspace")
+def _(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    start, stop = (x if np.isscalar(x) else as_tensor_or_array(x) for x in (start, stop))
+    if is_complex(start) or is_complex(stop):
+        raise Declined("start")
+    ratio = stop * 1.0 / start
+    if not (plain(ratio) > 0).all() or not np.isfinite(plain(ratio)).all():
+        raise ValueError("np.geomspace: start and stop are numbers of the same sign, without zeros")
+    shares = np.linspace(0.0, 1.0, num, endpoint, dtype=ratio.dtype)
+    shares = shares.reshape(-1, *(1 for _ in ratio.shape))
+    points = ops.where(shares == 1.0, stop, start * ratio**shares)
+    return _in(dtype, ops.moveaxis(points, 0, axis) if axis else points)
+
+
+@adapter("resize")
+def _(a, new_shape):
+    shape = (new_shape,) if isinstance(new_shape, int) else tuple(new_shape)
+    flat = ops.reshape(a, (-1,))
+    if not flat.shape[0] or any(n < 0 for n in shape):
+        raise Declined("new_shape")
+    return ops.reshape(flat[np.arange(math.prod(shape)) % flat.shape[0]], shape)
+
+
+@adapter("apply_along_axis")
+def _(func1d, axis, arr, *args, **kwargs):
+    arr = as_tensor_or_array(arr)
+    axis, rows = axis % arr.ndim, ops.moveaxis(arr, axis, -1)
+    outer = rows.shape[:-1]
+    if 0 in outer:
+        raise ValueError(f"np.apply_along_axis: shape {arr.shape} has no rows along axis {axis}")
+    rows = ops.unstack(ops.reshape(rows, (-1, arr.shape[axis])))
+    results = ops.stack([as_tensor_or_array(func1d(row, *args, **kwargs)) for row in rows])
+    inner = len(results.shape) - 1
+    results = results if isinstance(results, Tensor) else Tensor(results)
+    y = ops.reshape(results, (*outer, *results.shape[1:]))
+    back = range(axis, axis + inner)
+    return ops.moveaxis(y, tuple(range(len(outer), len(outer) + inner)), tuple(back))
+
+
+@adapter("apply_over_axes")
+def _(func, a, axes):
+    for axis in (axes,) if isinstance(axes, int) else axes:
+        y = func(a, axis % a.ndim)
+        a = y if y.ndim == a.ndim else ops.expand_dims(y, axis % a.ndim)
+    return a
+
+
+@adapter("piecewise")
+def _(x, condlist, funclist, *args, **kw):
+    conditions = np.asarray(_data(condlist), dtype=bool)
+    conditions = conditions[None] if conditions.ndim == x.ndim else conditions
+    if len(funclist) == len(conditions) + 1:  # the last is for all other places
+        conditions = np.concatenate([conditions, ~conditions.any(axis=0, keepdims=True)])
+    if len(funclist) != len(conditions):
+        raise ValueError(
+            f"np.piecewise: {len(conditions)} conditions take as many functions, or one more"
+        )
+    y = ops.zeros_like(as_tensor_or_array(x))
+    for places, f in zip(conditions, funclist, strict=True):
+        if places.any():
+            y[places] = f(x[places], *args, **kw) if callable(f) else f
+    return y
+
+
 # --- Reductions -----------------------------------------------------------------------------------
 
 
 @adapter("sum")
-def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+def _sum(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
     _no_out(out)
     y = ops.sum(_only(where, _in(dtype, a), 0), axis, keepdims)
     return y if initial is None else y + initial
 
 
 @adapter("prod")
-def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+def _prod(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
     _no_out(out)
     y = ops.prod(_only(where, _in(dtype, a), 1), axis, keepdims)
     return y if initial is None else y * initial
@@ -705,15 +843,12 @@ def _mean(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     a = _in(dtype, a)
     if where is None or where is True:
         return ops.mean(a, axis, keepdims)
-    return _masked_sum(a, axis, keepdims, where) / _count(a, axis, keepdims, where)
-
-
-def _masked_sum(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
-    return ops.sum(ops.where(where, a, 0), axis, keepdims)
+    return ops.sum(_only(where, a, 0), axis, keepdims) / _count(a, axis, keepdims, where)
 
 
 def _count(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
-    return np.sum(np.broadcast_to(_data(where), a.shape), axis=axis, keepdims=keepdims)
+    counted = np.sum(np.broadcast_to(_data(where), a.shape), axis=axis, keepdims=keepdims)
+    return counted.astype(ops.real(a).dtype)
 
 
 @adapter("var")
@@ -728,8 +863,10 @@ def _var(
         return ops.var(a, axis, ddof, keepdims)
     where = True if where is None else where
     off = a - (_mean(a, axis, keepdims=True, where=where) if mean is None else mean)
+    off = ops.where(where, off, 0.0)  # before it is squared: an infinity would make NaN of 0
     squares = ops.square(ops.abs(off)) if is_complex(a) else off * off
-    return _masked_sum(squares, axis, keepdims, where) / (_count(a, axis, keepdims, where) - ddof)
+    freedom = np.maximum(_count(a, axis, keepdims, where) - ddof, 0)
+    return ops.sum(squares, axis, keepdims) / freedom
 
 
 @adapter("std")
@@ -740,51 +877,68 @@ def _(
     _no_out(out)
     if mean is None and (where is None or where is True):
         return ops.std(_in(dtype, a), axis, ddof if correction is None else correction, keepdims)
-    return ops.sqrt(
-        _var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    variance = _var(
+        a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction
     )
+    flat = plain(variance) == 0  # its gradient is 0 there, as that of np.std
+    return ops.where(flat, 0.0, ops.sqrt(ops.where(flat, 1.0, variance)))
+
+
+# In those below what `where` leaves out is a NaN more.
 
 
 @adapter("nanvar")
-def _(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
+def _(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *,
+    where=None, mean=None, correction=None,
+):  # fmt: skip
     _no_out(out)
-    return ops.nanvar(_in(dtype, a), axis, ddof, keepdims)
+    if mean is not None:
+        raise Declined("mean")
+    ddof = ddof if correction is None else correction
+    return ops.nanvar(_only(where, _in(dtype, a), math.nan), axis, ddof, keepdims)
 
 
 @adapter("nanstd")
-def _(a, axis=None, dtype=None, out=None, ddof=0, keepdims=False):
+def _(
+    a, axis=None, dtype=None, out=None, ddof=0, keepdims=False, *,
+    where=None, mean=None, correction=None,
+):  # fmt: skip
     _no_out(out)
-    return ops.nanstd(_in(dtype, a), axis, ddof, keepdims)
-
-
-@adapter("nanprod")
-def _(a, axis=None, dtype=None, out=None, keepdims=False):
-    _no_out(out)
-    return ops.prod(ops.where(ops.isnan(a), 1, _in(dtype, a)), axis, keepdims)
+    if mean is not None:
+        raise Declined("mean")
+    ddof = ddof if correction is None else correction
+    return ops.nanstd(_only(where, _in(dtype, a), math.nan), axis, ddof, keepdims)
 
 
 @adapter("nansum")
-def _(a, axis=None, dtype=None, out=None, keepdims=False):
-    _no_out(out)
-    return ops.nansum(_in(dtype, a), axis, keepdims)
+def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+    return _sum(_only(~ops.isnan(a), a, 0), axis, dtype, out, keepdims, initial, where)
+
+
+@adapter("nanprod")
+def _(a, axis=None, dtype=None, out=None, keepdims=False, initial=None, where=None):
+    return _prod(_only(~ops.isnan(a), a, 1), axis, dtype, out, keepdims, initial, where)
 
 
 @adapter("nanmean")
-def _(a, axis=None, dtype=None, out=None, keepdims=False):
+def _(a, axis=None, dtype=None, out=None, keepdims=False, *, where=None):
     _no_out(out)
-    return ops.nanmean(_in(dtype, a), axis, keepdims)
+    return ops.nanmean(_only(where, _in(dtype, a), math.nan), axis, keepdims)
 
 
 @adapter("nanmax")
-def _(a, axis=None, out=None, keepdims=False):
+def _(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     _no_out(out)
-    return ops.nanmax(a, axis, keepdims)
+    y = ops.nanmax(_only(where, a, math.nan), axis, keepdims)
+    return y if initial is None else ops.fmax(y, initial)
 
 
 @adapter("nanmin")
-def _(a, axis=None, out=None, keepdims=False):
+def _(a, axis=None, out=None, keepdims=False, initial=None, where=None):
     _no_out(out)
-    return ops.nanmin(a, axis, keepdims)
+    y = ops.nanmin(_only(where, a, math.nan), axis, keepdims)
+    return y if initial is None else ops.fmin(y, initial)
 
 
 @adapter("ptp")
@@ -798,35 +952,56 @@ def _(a, axis=None, weights=None, returned=False, *, keepdims=False):
     y = ops.average(a, axis, weights, keepdims)
     if not returned:
         return y
-    total = _count(a, axis, keepdims, True) if weights is None else None
-    if total is None:
-        # The weights of an axis are given along that axis alone, or for each element.
-        w = as_tensor_or_array(weights)
-        w = w if w.shape == a.shape else ops.reshape(w, _along(a, axis, w))
-        total = ops.sum(ops.broadcast_to(w, a.shape), axis, keepdims)
-    return y, Tensor(np.broadcast_to(total, y.shape)) if weights is None else total
-
-
-def _along(a: Any, axis: int, w: Any) -> tuple[int, ...]:
-    return tuple(w.shape[0] if i == axis % a.ndim else 1 for i in range(a.ndim))
+    if weights is None:
+        total = _count(a, axis, keepdims, True)
+    else:
+        w = ops.broadcast_to(along_axes(weights, a, axis), a.shape)
+        total = ops.sum(w, axis, keepdims)
+    return y, ops.broadcast_to(_in(y.dtype, total), y.shape)
 
 
 @adapter("median")
 def _(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     _no_out(out)
-    return _quantile(a, 0.5, axis, keepdims=keepdims)
+    return ops.median(a, axis, keepdims)
 
 
-@adapter("quantile")
-def _quantile(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+@adapter("nanmedian")
+def _(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     _no_out(out)
-    return ops.quantile(a, q, axis, keepdims=keepdims, method=method)
+    return ops.nanmedian(a, axis, keepdims)
 
 
-@adapter("percentile")
-def _(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
-    _no_out(out)
-    return _quantile(a, as_tensor_or_array(q) / 100, axis, None, False, method, keepdims)
+def _quantiles(ours: Any) -> Any:
+    def theirs(a, q, axis=None, out=None, overwrite_input=False, method="linear", keepdims=False):
+        _no_out(out)
+        return ours(a, q, axis, method, keepdims)
+
+    return theirs
+
+
+for _f in (ops.quantile, ops.percentile, ops.nanquantile, ops.nanpercentile):
+    adapter(_f.__name__)(_quantiles(_f))
+
+
+@adapter("partition")
+def _(a, kth, axis=-1, kind="introselect", order=None):
+    a, axis = (ops.reshape(a, (-1,)), 0) if axis is None else (a, axis)
+    return ops.take_along_axis(a, np.argpartition(plain(a), kth, axis, kind), axis)
+
+
+@adapter("bincount")
+def _(x, /, weights=None, minlength=0):
+    places, weights = plain(x), _double(weights)
+    if places.shape != weights.shape:
+        raise ValueError(f"np.bincount: {places.shape} places and {weights.shape} weights")
+    length = np.bincount(places, minlength=minlength).shape  # raises where a place is negative
+    return ops.scatter_add(weights, (places,), length)
+
+
+def _double(x: Any) -> Any:
+    x = as_tensor_or_array(x)
+    return ops.astype(x, np.complex128 if is_complex(x) else np.float64)
 
 
 @adapter("sort")
@@ -865,21 +1040,37 @@ def _(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
 def _cov(
     m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None
 ):
-    if fweights is not None or aweights is not None:
-        raise Declined("aweights" if fweights is None else "fweights")
-    x = _rows(_in(dtype, m), rowvar)
-    x = x if y is None else ops.concat([x, _rows(_in(dtype, y), rowvar)], 0)
-    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
-    off = x - ops.mean(x, 1, True)
-    c = ops.matmul(off, ops.matrix_transpose(ops.conj(off))) / n
+    m = as_tensor_or_array(m)
+    both = [m] if y is None else [m, as_tensor_or_array(y)]
+    if any(v.ndim > 2 for v in both):
+        raise ValueError(f"np.cov takes a vector or a matrix, not shape {both[-1].shape}")
+    dtype = np.result_type(*(v.dtype for v in both), np.float64) if dtype is None else dtype
+    rows = [_in(dtype, v if v.ndim > 1 else ops.reshape(v, (1, -1))) for v in both]
+    if not rowvar:
+        rows = [
+            ops.matrix_transpose(v) if given.ndim > 1 else v
+            for given, v in zip(both, rows, strict=True)
+        ]
+    x = rows[0] if y is None else ops.concat(rows, 0)
+    ddof = ddof if ddof is not None else 0 if bias else 1
+    given = [
+        ops.astype(as_tensor_or_array(w), "float64") for w in (fweights, aweights) if w is not None
+    ]
+    if given:
+        if any((plain(w) < 0).any() for w in given):
+            raise ValueError("np.cov: weights are 0 or more")
+        if fweights is not None and (plain(given[0]) % 1 != 0).any():
+            raise TypeError("np.cov: fweights are how often each was seen, so whole numbers")
+        w = functools.reduce(ops.multiply, given)
+        total = ops.sum(w)
+        lost = ddof if aweights is None else ddof * ops.sum(w * given[-1]) / total
+        off = x - ops.sum(x * w, 1, True) / total
+        n, weighed = total - lost, off * w
+    else:
+        n, off = x.shape[1] - ddof, x - ops.mean(x, 1, True)
+        weighed = off
+    c = ops.matmul(off, ops.matrix_transpose(ops.conj(weighed))) / ops.maximum(n, 0)
     return ops.reshape(c, ()) if x.shape[0] == 1 else c
-
-
-def _rows(x: Any, rowvar: bool) -> Any:
-    x = as_tensor_or_array(x)
-    if x.ndim < 2:
-        return ops.reshape(x, (1, -1))
-    return x if rowvar or x.shape[0] == 1 else ops.matrix_transpose(x)
 
 
 @adapter("corrcoef")
@@ -891,12 +1082,48 @@ def _(x, y=None, rowvar=True, *, dtype=None):
     return c / size[:, None] / size[None, :]
 
 
+@adapter("interp")
+def _(x, xp, fp, left=None, right=None, period=None):
+    x, xp, fp = (_double(v) for v in (x, xp, fp))
+    if xp.ndim != 1 or xp.shape != fp.shape or not xp.shape[0]:
+        raise ValueError(f"np.interp takes as many xp as fp, not shapes {xp.shape} and {fp.shape}")
+    if period is not None:
+        if plain(period) == 0:
+            raise ValueError("np.interp: a period is not 0")
+        left = right = None
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(plain(xp))
+        xp, fp = xp[order], fp[order]
+        xp = ops.concat([xp[-1:] - period, xp, xp[:1] + period])
+        fp = ops.concat([fp[-1:], fp, fp[:1]])
+    at, knots = plain(x), plain(xp)
+    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
+    high = np.minimum(low + 1, len(knots) - 1)
+    below, above = at < knots[0], at > knots[-1]
+    width = xp[high] - xp[low]
+    share = (ops.where(below | above, xp[low], x) - xp[low]) / ops.where(width == 0, 1.0, width)
+    y = fp[low] + share * (fp[high] - fp[low])
+    y = ops.where(below, fp[0] if left is None else left, y)
+    return ops.where(above, fp[-1] if right is None else right, y)
+
+
+@adapter("unwrap")
+def _(p, discont=None, axis=-1, *, period=2 * math.pi):
+    if isinstance(period, Tensor):
+        raise Declined("period")
+    values = plain(p)  # whole turns are added, which do not change with p
+    return p + (np.unwrap(values, _data(discont), axis, period=period) - values)
+
+
 @adapter("gradient")
 def _(f, *varargs, axis=None, edge_order=1):
     axes = tuple(range(f.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     steps = varargs * len(axes) if len(varargs) == 1 else varargs or (1.0,) * len(axes)
     if len(steps) != len(axes):
         raise TypeError("np.gradient takes one spacing, or one for each axis")
+    if edge_order not in (1, 2):
+        raise ValueError(f"np.gradient: edge_order is 1 or 2, not {edge_order}")
     pairs = zip(axes, steps, strict=True)
     slopes = tuple(_slope(f, ops.moveaxis(f, a, 0), a, h, edge_order) for a, h in pairs)
     return slopes[0] if len(slopes) == 1 else slopes
@@ -916,21 +1143,24 @@ def _slope(f: Any, g: Any, axis: int, h: Any, edge_order: int) -> Any:
     if edge_order == 2:
         first = first + (s[:1] - s[1:2]) * d[:1] / (d[:1] + d[1:2])
         last = last + (s[-1:] - s[-2:-1]) * d[-1:] / (d[-1:] + d[-2:-1])
-    return ops.moveaxis(ops.concat([first, inner, last], 0), 0, axis)
+    slopes = ops.moveaxis(ops.concat([first, inner, last], 0), 0, axis)
+    return _in(f.dtype, slopes) if is_floating(f) else slopes
 
 
 @adapter("convolve")
 def _convolve(a, v, mode="full"):
-    a, v = as_tensor_or_array(a), as_tensor_or_array(v)
+    a, v = ops.atleast_1d(as_tensor_or_array(a), as_tensor_or_array(v))
     if a.ndim != 1 or v.ndim != 1 or not a.shape[0] or not v.shape[0]:
         raise ValueError(f"np.convolve takes two sequences, not shapes {a.shape} and {v.shape}")
     long, short = (a, v) if a.shape[0] >= v.shape[0] else (v, a)
     n, m = long.shape[0], short.shape[0]
-    margin = np.zeros(m - 1)
+    margin = np.zeros(m - 1, long.dtype)
     padded = ops.concat([margin, long, margin], 0)
     places = np.arange(n + m - 1)[:, None] + np.arange(m)[::-1]
     full = ops.matmul(padded[places], short)
     spans = {"full": (0, n + m - 1), "same": ((m - 1) // 2, n), "valid": (m - 1, n - m + 1)}
+    if mode not in spans:
+        raise ValueError(f"np.convolve: mode is 'full', 'same' or 'valid', not {mode!r}")
     start, count = spans[mode]
     return full[start : start + count]
 
@@ -942,17 +1172,67 @@ def _(a, v, mode="valid"):
 
 @adapter("polyval")
 def _(p, x):
-    y = x * 0.0
+    p = as_tensor_or_array(p.coeffs if isinstance(p, np.poly1d) else p)  # poly1d counts from x⁰
+    x = as_tensor_or_array(x)
+    y = ops.zeros_like(x)
     for i in range(len(p)):
         y = y * x + p[i]
     return y
+
+
+@adapter("polyfit")
+def _(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    if full or cov:
+        raise Declined("full" if full else "cov")
+    x, y = as_tensor_or_array(x) * 1.0, as_tensor_or_array(y) * 1.0
+    if x.ndim != 1 or not x.shape[0] or y.ndim not in (1, 2) or len(x) != len(y) or deg < 0:
+        raise ValueError(
+            f"np.polyfit takes x (N,), y (N,) or (N, K), and a degree of 0 or more; got shapes "
+            f"{x.shape} and {y.shape}, and degree {deg}"
+        )
+    rcond = len(x) * np.finfo(x.dtype).eps if rcond is None else rcond
+    powers = x[:, None] ** np.arange(deg, -1, -1)
+    if w is not None:
+        w = ops.expand_dims(as_tensor_or_array(w), -1)
+        powers, y = powers * w, y * (w if y.ndim > 1 else w[:, 0])
+    scale = ops.sqrt(ops.sum(powers * powers, 0))
+    c = linalg.lstsq(powers / scale, y, rcond).solution
+    return c / (scale if y.ndim == 1 else scale[:, None])
+
+
+@adapter("roots")
+def _(p):
+    p = as_tensor_or_array(p)
+    if p.ndim != 1:
+        raise ValueError(f"np.roots takes the coefficients of one polynomial, not shape {p.shape}")
+    places = np.flatnonzero(plain(p))
+    if len(places) < 2:  # c·xⁿ, whose roots are 0 whatever c is
+        raise Declined("p")
+    p, zeros = p[places[0] : places[-1] + 1], len(p) - 1 - places[-1]
+    n = len(p) - 1
+    companion = ops.concat([-p[None, 1:] / p[0], np.eye(n - 1, n)], 0)
+    return ops.concat([linalg.eigvals(companion), np.zeros(zeros)])
+
+
+@adapter("poly")
+def _(seq_of_zeros):
+    zeros = as_tensor_or_array(seq_of_zeros)
+    if zeros.ndim > 2:
+        raise ValueError(f"np.poly takes roots (N,) or a square matrix, not shape {zeros.shape}")
+    zeros = linalg.eigvals(zeros) if zeros.ndim == 2 else ops.atleast_1d(zeros)
+    c = np.ones(1)
+    for zero in zeros:
+        c = ops.concat([c, np.zeros(1)]) - ops.concat([np.zeros(1), zero * c])
+    values = plain(zeros)
+    paired = is_complex(zeros) and np.all(np.sort(values) == np.sort(values.conj()))
+    return ops.real(c) if paired else c
 
 
 @adapter("polyadd")
 def _polyadd(a1, a2):
     a1, a2 = (ops.reshape(as_tensor_or_array(a), (-1,)) for a in (a1, a2))
     n = max(a1.shape[0], a2.shape[0])
-    a1, a2 = (ops.concat([np.zeros(n - a.shape[0]), a]) for a in (a1, a2))
+    a1, a2 = (ops.concat([np.zeros(n - a.shape[0], a.dtype), a]) for a in (a1, a2))
     return a1 + a2
 
 
@@ -1026,6 +1306,13 @@ def _(a, UPLO="L"):
 def _triangle(a: Any, UPLO: str) -> Any:
     """NumPy reads the lower triangle, or the upper: of a Hermitian matrix they say the same."""
     return a if UPLO.upper() == "L" else ops.matrix_transpose(ops.conj(a))
+
+
+@adapter("linalg.qr")
+def _(a, mode="reduced"):
+    if mode == "raw":
+        raise Declined("mode")
+    return linalg.qr(a).R if mode == "r" else linalg.qr(a, mode)
 
 
 @adapter("linalg.svd")

@@ -214,6 +214,13 @@ class Tensor(ArrayMethods):
             raise RuntimeError(errors.attached("Making a NumPy array of it"))
         return np.asarray(moved(self._data, "numpy"), dtype=dtype, copy=copy)
 
+    @property
+    def _mask(self) -> Any:
+        # NumPy's masked arrays take `_data` and `_mask` of whatever has them, and compute with it.
+        if self._requires_grad:
+            raise RuntimeError(errors.attached("Making a masked array of it"))
+        raise AttributeError("a Tensor has no mask")
+
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         """GradNerve, as the Array API standard asks it of an array."""
         if api_version is not None and api_version not in STANDARDS:
@@ -408,6 +415,12 @@ class Tensor(ArrayMethods):
 
     def __rmod__(self, other: Any) -> Tensor:
         return ops.remainder(other, self)
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(self, other), ops.remainder(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.remainder(other, self)
 
     def __pow__(self, other: Any) -> Tensor:
         return ops.pow(self, other)

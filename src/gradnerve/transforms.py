@@ -541,6 +541,8 @@ def _found_or_zeros(found: dict[int, Any], variable: Tensor, as_tensor: bool) ->
     ct = found.get(variable._number)
     if ct is None:
         ct = array_library(variable.data).zeros_like(variable.data)
+    elif ct.dtype != variable.dtype:  # of numbers in another order of bytes than this machine's
+        ct = ops.astype(ct, variable.dtype)
     return _as_value(ct, as_tensor)
 
 

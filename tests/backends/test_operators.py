@@ -13,6 +13,7 @@ import pytest
 
 import gradnerve as gn
 from gradnerve import backends
+from gradnerve.backends import common
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ops"))
 from samples import REGISTERED, ROWS
@@ -50,7 +51,9 @@ def to(library, value, name=""):
     """
     if isinstance(value, np.ndarray):
         where = name in backends.INDICES and (name != "key" or value.dtype == bool)
-        return value if where else backends.moved(value, library)
+        if where:
+            return value
+        return library(value) if callable(library) else backends.moved(value, library)
     return tuple(to(library, v, name) for v in value) if type(value) is tuple else value
 
 
@@ -140,6 +143,7 @@ def test_jax_gives_what_numpy_gives(name, jax):
 
     backends.load("jax")
     results = jax.jit(program)([(floats, ct) for _, _, floats, ct in cases])
+    jax.clear_caches()  # a compiled program takes megabytes, and is not run again
     for (sample, order, floats, ct), got in zip(cases, results, strict=True):
         expected = computed(name, sample, "numpy", floats, [ct], order)
         compare(name, sample, as_numpy("jax", got), expected)
@@ -154,6 +158,40 @@ def test_jax_without_jit(name, jax):
     expected = computed(name, sample, "numpy", floats, [ct])
     got = computed(name, sample, "jax", [to("jax", x) for x in floats], [to("jax", ct)])
     compare(name, sample, as_numpy("jax", got), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_is_made_is_where_the_input_is(name, torch):
+    """On PyTorch's device "meta", which has shapes and no numbers, as on a GPU."""
+
+    def place(value):
+        return backends.moved(np.array(value), "torch").to("meta")
+
+    for sample, order in orders(name):
+        try:
+            floats = [place(x) for x in floats_of(sample)]
+            result = computed(name, sample, place, floats, [place(cotangent(name, sample))], order)
+        except Exception as error:  # it looks at numbers
+            assert "device" not in str(error), repr(error)
+        else:
+            assert all(array.device.type == "meta" for array in result)
+
+
+GENERIC = (
+    "convolve", "convolve_input", "convolve_weight", "window_max", "window_sum", "window_spread",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GENERIC)
+def test_what_a_library_without_windows_of_its_own_gets(name, torch):
+    """As CuPy does: the kernels in the standard's words. PyTorch has some of its own."""
+    for sample in ROWS[name].samples:
+        args = (
+            sample.args[:4] if name == "convolve" else sample.args
+        )  # the bias is not the kernel's
+        expected = getattr(backends.numpy_kernels, name)(*args)
+        got = getattr(common, name)(*(to("torch", a) for a in args))
+        np.testing.assert_allclose(backends.moved(got, "numpy"), expected, 1e-9, 1e-10)
 
 
 SINGLE = {"astype"}  # which says its dtype

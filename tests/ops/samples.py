@@ -743,6 +743,11 @@ ROWS = {
         numpy_linear,
         lambda t, x, weight, bias=None: t.nn.functional.linear(x, weight, bias),
     ),
+    "gelu_gate": Row(
+        [S(normal(*shape)) for shape in UNARY],
+        lambda x: 0.5 * (1 + np.tanh(np.sqrt(x.dtype.type(2 / np.pi)) * (x + 0.044715 * x**3))),
+        lambda t, x: 0.5 * (1 + t.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))),
+    ),
     "softmax": along_axis("softmax", lambda x, axis=-1: scipy.special.softmax(x, axis)),
     "log_softmax": along_axis("log_softmax", lambda x, axis=-1: scipy.special.log_softmax(x, axis)),
     "softmax_cross_entropy": Row(

@@ -265,3 +265,16 @@ def test_expm1_of_complex_infinities(dtype):
             np.testing.assert_array_equal(y.data.real, real)
             np.testing.assert_array_equal(np.abs(y.data.imag), imaginary)
             assert not np.signbit(y.data.real[-1])
+
+
+def test_divmod():
+    x = gn.Tensor([5.5, -5.5], requires_grad=True)
+    for pair, expected in (
+        (divmod(x, 2.0), divmod(x.data, 2.0)),
+        (divmod(2.0, x), divmod(2.0, x.data)),
+        (divmod(x, gn.Tensor(2.0)), divmod(x.data, 2.0)),
+    ):
+        for ours, theirs in zip(pair, expected, strict=True):
+            np.testing.assert_array_equal(ours.data, theirs)
+    divmod(2.0, x)[1].sum().backward()
+    assert x.grad.tolist() == [0.0, 1.0]

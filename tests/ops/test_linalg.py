@@ -273,6 +273,7 @@ def test_gradient_of_a_norm_at_0_is_0(ord):
     x = gn.Tensor(np.zeros(3), requires_grad=True)
     linalg.vector_norm(x, ord=ord).backward()
     assert x.grad.tolist() == [0, 0, 0]
+    assert not gn.hessian(lambda x: linalg.vector_norm(x, ord=ord))(np.zeros(3)).any()
 
 
 def test_gradient_of_matrix_norm_at_0_is_0():
@@ -414,6 +415,18 @@ def test_det_and_its_derivatives_of(case, phase):
     assert gn.gradcheck(linalg.det, x, order=2)
     together = np.stack([x, np.eye(len(x)) * phase])
     assert gn.gradcheck(linalg.det, together, order=2)
+
+
+@pytest.mark.parametrize(
+    "x", [np.eye(3), np.diag([1.0, 2.0, 0.0]), np.array([[0.0, 2.0, 0.0], [0, 0, 2], [2, 0, 0]])]
+)
+def test_the_third_derivative_of_det_where_singular_values_are_equal(x):
+    levi_civita = np.zeros((3, 3, 3))
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        levi_civita[i, j, k], levi_civita[k, j, i] = 1, -1
+    expected = np.einsum("ace,bdf->abcdef", levi_civita, levi_civita)
+    found = gn.jacobian(gn.hessian(gn.linalg.det))(x)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_cofactors_of_a_badly_conditioned_matrix():

@@ -600,6 +600,16 @@ def test_median_of_nan_is_nan():
     np.testing.assert_array_equal(gn.pad(x, ((0, 0), (1, 0)), "median")[:, 0], [np.nan, 2.0])
 
 
+def test_pad_with_values_that_are_tensors():
+    ends = gn.Tensor([5.0, 7.0], requires_grad=True)
+    one = gn.Tensor(3.0, requires_grad=True)
+    y = gn.pad(np.zeros((1, 2)), 1, constant_values=[ends, [one, one]])
+    np.testing.assert_array_equal(y.data, [[3, 5, 5, 3], [3, 0, 0, 3], [3, 7, 7, 3]])
+    (y * np.arange(12.0).reshape(3, 4)).sum().backward()
+    assert ends.grad.tolist() == [1.0 + 2.0, 9.0 + 10.0]
+    assert one.grad == 0 + 3 + 4 + 7 + 8 + 11
+
+
 def test_mistakes_in_pad():
     x = gn.Tensor(normal(2, 3), requires_grad=True)
     for call, kind, message in (

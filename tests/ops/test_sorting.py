@@ -113,7 +113,8 @@ def test_nan_functions_details():
     assert gn.nansum(np.array([nan])) == 0
     assert gn.nansum(np.array([nan, 2], np.float32)).dtype == np.float32
     assert gn.nanmean(np.array([nan, 2], np.float32)).dtype == np.float32
-    assert gn.nanmax(np.array([1, 2])).dtype == np.int64
+    assert gn.nanmax(np.array([1, 2])).dtype == gn.nanmin(np.array([1, 2])).dtype == np.int64
+    assert gn.nanmin(np.array([2, 1])) == 1
     assert gn.nanmean([1, 2]) == 1.5
     x = np.array([1.0, nan, 4.0, 5.0])
     assert gn.nanvar(x, correction=1) == np.nanvar(x, ddof=1)
@@ -156,6 +157,14 @@ def test_nan_is_sorted_last_and_is_the_greatest(torch):
     got, ct = gradient(gn.sort, x)
     peer = torch_gradient(torch, lambda x: torch.sort(x, stable=True).values, x, ct)
     np.testing.assert_array_equal(got, peer)
+
+
+def test_many_ties_follow_the_order_of_x_too(rng):
+    """NumPy's sort, where it need not be stable, turns them around only from 17 elements on."""
+    x, ct = rng.integers(0, 2, 1000) * 1.0, np.arange(1000.0)
+    leaf = gn.Tensor(x, requires_grad=True)
+    gn.sort(leaf).backward(ct)
+    np.testing.assert_array_equal(leaf.grad[np.argsort(x, stable=True)], ct)
 
 
 @pytest.mark.parametrize("descending", [False, True])

@@ -48,7 +48,7 @@ BINARY_EDGES = {
     "fmin ties and NaN": ("fmin", [nan, 1.0, nan, 2.0, 3.0], [1.0, nan, nan, 2.0, 4.0]),
     "fmod": ("fmod", [5.5, -5.5, 5.5, 1.0], [2.0, 2.0, -2.0, inf]),
     "logaddexp2 far apart": ("logaddexp2", [1e4, -1e4, 0.0], [-1e4, 1e4, -inf]),
-    "xlogy": ("xlogy", [0.0, 0.0, 2.0], [1.0, 3.0, 0.0]),
+    "xlogy": ("xlogy", [0.0, 0.0, 0.0, 2.0], [0.5, 1.0, 3.0, 0.0]),
 }
 
 
@@ -63,6 +63,20 @@ def test_nothing_times_a_logarithm_is_flat_where_pytorch_gives_nan():
     assert (y.tolist(), [g.tolist() for g in found]) == ([0.0], [[0.0], [0.0]])
     y, found = gradients(gn.xlog1py, [0.0], [-1.0])
     assert (y.tolist(), [g.tolist() for g in found]) == ([0.0], [[0.0], [0.0]])
+
+
+def test_xlog1py_is_xlogy_one_further():
+    x1, x2 = [0.0, 0.0, 2.0, 2.0], [0.5, 3.0, 0.0, 0.5]
+    expected, gradients_there = gradients(gn.xlogy, x1, x2)
+    y, found = gradients(gn.xlog1py, x1, [x - 1 for x in x2])
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(found, gradients_there)
+
+
+@pytest.mark.parametrize("x2", [0.0, -1.0])
+def test_nothing_times_a_logarithm_is_flat_to_the_second_order(x2):
+    assert not gn.hessian(lambda x: gn.xlogy(x[0], x[1]))(np.array([0.0, x2])).any()
+    assert not gn.hessian(lambda x: gn.xlog1py(x[0], x[1]))(np.array([0.0, x2 - 1])).any()
 
 
 def test_heaviside():

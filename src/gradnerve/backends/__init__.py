@@ -25,11 +25,18 @@ from gradnerve.backends import numpy as numpy_kernels
 libraries: dict[type, Any] = {np.ndarray: np}
 """The namespace of each type of array that has been met."""
 
+made_arrays = (list, tuple, np.ndarray)
+"""What an operator makes an array of: lists, and NumPy's subclasses (np.matrix has products of its
+own), which are no arrays of a library."""
+
 foreign: dict[type, Any] = {}
 """Those of other libraries than NumPy. While there are none, libraries cannot be mixed."""
 
 NAMES = {"numpy": "NumPy", "jax": "JAX", "torch": "PyTorch", "cupy": "CuPy"}
 ARRAYS = {"jax": "Array", "torch": "Tensor", "cupy": "ndarray"}
+
+HOME = frozenset((np.ndarray, bool, int, float, complex, str, tuple, type(None)))
+"""Types of arguments that are never another library's."""
 
 INDICES = ("key", "counts", "shift", "pad_width")
 """Parameters that say where, not what: NumPy's arrays are welcome there, with any library's."""
@@ -99,9 +106,11 @@ def spelled(name: str) -> str:
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
     library = array_library(*values)
-    if any(hasattr(value, "_record") for value in values):
+    if library is np and not any(hasattr(value, "_record") for value in values):
+        return numpy_kernels
+    if not library.__name__.startswith(__name__) or any(hasattr(v, "_record") for v in values):
         raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
-    return numpy_kernels if library is np else library
+    return library
 
 
 def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Sequence[Any]:
@@ -109,6 +118,8 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
 
     Raises TypeError where arrays of two libraries meet.
     """
+    if HOME.issuperset(map(type, values)):
+        return values
     first, place = None, 0
     scalars = False
     for i, value in enumerate(values):
@@ -116,17 +127,25 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
             scalars = True
         elif hasattr(value, "shape") and names[min(i, len(names) - 1)] not in INDICES:
             library = _library_of(value)
+            if getattr(value, "requires_grad", False):  # of PyTorch's own autograd
+                raise RuntimeError(errors.foreign_graph(type(value).__name__))
             if first is None:
                 first, place = library, i
             elif library is not first and library is not None:
                 if not all(map(is_concrete, values)):
                     return [_as_constant(value) for value in values]
-                a, b = (names[min(j, len(names) - 1)] for j in (place, i))
+                a, b = (_argument(names, j, len(values)) for j in (place, i))
                 two = library_name(values[place]), library_name(value)
                 raise TypeError(errors.two_libraries(name, a, b, two, tuple(map(spelled, two))))
     if scalars and first is not None and first is not np:
         return [v.item() if isinstance(v, np.generic) else v for v in values]
     return values
+
+
+def _argument(names: Sequence[str], i: int, count: int) -> str:
+    """The name of the i-th of so many arguments: "x1", or "arrays[1]"."""
+    last = len(names) - 1
+    return names[i] if count <= len(names) or i < last else f"{names[last]}[{i - last}]"
 
 
 def _as_constant(value: Any) -> Any:
@@ -138,9 +157,14 @@ def _as_constant(value: Any) -> Any:
 
 
 def as_array(value: Any, like: Any = None) -> Any:
-    """An array as it is; lists and numbers as an array of the library of `like`, or NumPy's."""
+    """An array as it is; lists and numbers as an array of the library of `like`, or NumPy's.
+
+    Raises TypeError for a masked array: what its mask hides would take part.
+    """
     if type(value) in libraries or _library_of(value) not in (np, None):
         return value
+    if isinstance(value, np.ndarray) and hasattr(value, "filled"):
+        raise TypeError(errors.MASKED)
     array = np.asarray(value)
     return array if array is value else constant(array, like)
 

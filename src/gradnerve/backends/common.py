@@ -21,6 +21,7 @@ from gradnerve.backends import (
     constant,
     device,
     is_complex,
+    is_concrete,
     is_floating,
     kernels,
     kind_of,
@@ -81,6 +82,19 @@ def names_of(module: dict[str, Any], namespace: Any) -> Any:
         return value
 
     return found
+
+
+def fitting(function: Any) -> Any:
+    """A function that raises ValueError where shapes do not fit, as NumPy does."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(str(error)) from None
+
+    return call
 
 
 # --- Elementwise ----------------------------------------------------------------------------------
@@ -238,6 +252,14 @@ def value_for(x: Array, key: Any, value: Any) -> Any:
     else:
         given = library.asarray(given, dtype=x.dtype, device=device(x))
     return given
+
+
+def check_shape(value: Array, shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a value does not broadcast to the place that it is written to."""
+    pairs = zip(reversed(value.shape), reversed(shape), strict=False)
+    extra = value.shape[: max(0, len(value.shape) - len(shape))]
+    if any(n not in (1, m) for n, m in pairs) or any(n != 1 for n in extra):
+        raise ValueError(errors.write_shape_of_value(tuple(value.shape), tuple(shape)))
 
 
 def key_places(key: Any, shape: tuple[int, ...], like: Array) -> Array:
@@ -447,12 +469,25 @@ def cofactor(x: Array) -> Array:
     return phase[..., None, None] * (library.conj(y) if is_complex(y) else y)
 
 
+def has_inverse(x: Array, digits: float) -> bool:
+    """Whether every X⁻¹ exists, and has more than this share of the dtype's digits right."""
+    library = array_library(x)
+    if not is_concrete(x):
+        return False
+    det = library.linalg.det(x)
+    if not bool(library.all((det != 0) & library.isfinite(det))):
+        return False
+    norm = library.linalg.matrix_norm
+    size = norm(x) * norm(library.linalg.inv(x))
+    return bool(library.all(size < float(library.finfo(x.dtype).eps) ** -digits))
+
+
 KERNELS = {
     f.__name__: f
     for f in (
         argtopk, cofactor, convolve, convolve_input, convolve_weight, extend, floor_divide,
-        fold_margins, last_written, masked, on_host, overlap_add, put_diagonal, repeat, resample,
-        sliding_windows, sum_runs, window_argmax, window_gather, window_max, window_pick,
+        fold_margins, has_inverse, last_written, masked, on_host, overlap_add, put_diagonal, repeat,
+        resample, sliding_windows, sum_runs, window_argmax, window_gather, window_max, window_pick,
         window_put, window_spread, window_sum, window_values,
     )
 }  # fmt: skip

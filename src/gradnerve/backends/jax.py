@@ -18,6 +18,7 @@ import numpy as np
 from jax import lax
 from jax import numpy as namespace
 from jax.experimental.shard_alike import shard_alike
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from gradnerve import errors
 from gradnerve.backends import common
@@ -31,6 +32,11 @@ jax.config.update("jax_enable_x64", True)
 
 __getattr__ = common.names_of(globals(), namespace)
 
+DTYPES = {
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "bfloat16",
+    "float16", "float32", "float64", "complex64", "complex128",
+}  # fmt: skip
+
 # --- Values and devices ---------------------------------------------------------------------------
 
 
@@ -41,15 +47,15 @@ def placed(array: Any, device: Any) -> Array:
     """
     if isinstance(array, np.ndarray):
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
-        array = namespace.array(native)
-        if array.dtype != native.dtype:
+        if native.dtype.name not in DTYPES:
             raise TypeError(errors.no_such_dtype("JAX", native.dtype))
+        array = namespace.array(native)
     return array if device is None else jax.device_put(array, device)
 
 
 def from_dlpack(array: Any) -> Array:
     """A copy, on the same device, of another library's array."""
-    return namespace.from_dlpack(array, copy=True)
+    return namespace.array(namespace.from_dlpack(array), copy=True)
 
 
 def to_numpy(array: Array) -> np.ndarray:
@@ -142,12 +148,17 @@ def write(x: Array, key: Any, value: Any) -> Array:
     """A copy of x with `value` at x[key]."""
     value = common.value_for(x, key, value)
     parts = _key(x, key)
+    if is_concrete(x):  # inside of jax.jit a mask has no size yet
+        common.check_shape(value, x[parts].shape)
     return x.at[parts].set(value) if common.names_once(parts) else common.written(x, parts, value)
 
 
 def permute_dims(x: Array, axes: Any) -> Array:
     """The axes in another order."""
-    return namespace.permute_dims(x, tuple(axis % x.ndim for axis in axes))
+    return namespace.permute_dims(x, normalize_axis_tuple(axes, x.ndim))
+
+
+concat, reshape = map(common.fitting, (namespace.concat, namespace.reshape))
 
 
 def pad(x: Array, margins: Any, mode: str, **options: Any) -> Array:

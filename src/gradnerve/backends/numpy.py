@@ -9,8 +9,10 @@ transposed in memory.
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +25,14 @@ if TYPE_CHECKING:
 
 Array = Any
 
-# The C library (glibc) asks the system for memory anew for each large array, and every page of it
-# costs a fault, unless an array as large has been freed before: then it keeps what is freed. So
-# free one, of the greatest size for which it does so. A small network's step takes a third less.
-np.empty(2**25 - 2**16, dtype=np.uint8)
+# The C library (glibc) asks the system for memory anew for each large array, and gives back what is
+# freed at the end; every page of it costs a fault. Both have a threshold: here they are raised, to
+# the greatest size that counts as small, and to 1 GB that is kept. A network's step takes a third
+# less. Other C libraries have no such function.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+    ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**25)
+    ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
 def placed(array: Array, device: Any) -> Array:
@@ -585,14 +591,19 @@ def lowest(dtype: Any) -> Any:
 # --- Linear algebra -------------------------------------------------------------------------------
 
 
+def has_inverse(x: Array, digits: float) -> bool:
+    """Whether every X⁻¹ exists, and has more than this share of the dtype's digits right."""
+    det = np.linalg.det(x)
+    if not (det.all() and np.isfinite(det).all()):
+        return False
+    size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), axis=(-2, -1))
+    return bool((size < np.finfo(x.dtype).eps ** -digits).all())
+
+
 def cofactor(x: Array) -> Array:
     """det(X) X⁻ᵀ; by the singular value decomposition where X is nearly singular."""
-    det = np.linalg.det(x)
-    if det.all() and np.isfinite(det).all():
-        inverse = np.linalg.inv(x)
-        size = np.linalg.norm(x, axis=(-2, -1)) * np.linalg.norm(inverse, axis=(-2, -1))
-        if (size * size < 1 / np.finfo(x.dtype).eps).all():
-            return det[..., None, None] * inverse.swapaxes(-2, -1)
+    if has_inverse(x, 0.5):
+        return np.linalg.det(x)[..., None, None] * np.linalg.inv(x).swapaxes(-2, -1)
     u, s, vh = np.linalg.svd(x)
     others = np.where(np.eye(x.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
     phase = np.linalg.det(u) * np.linalg.det(vh)

@@ -108,6 +108,12 @@ def astype(x: Array, dtype: Any, *, copy: bool = True) -> Array:
     return x.to(dtype=dtype_of(dtype), copy=copy)
 
 
+def unique_all(x: Array) -> Any:
+    """The different elements, and where and how often they are: by NumPy, PyTorch has it not."""
+    found = np.unique_all(to_numpy(x))
+    return type(found)(*(asarray(part, device=x.device) for part in found))
+
+
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a dtype is of a kind."""
     return namespace.isdtype(dtype_of(dtype), kind)
@@ -233,6 +239,7 @@ def scatter_add(x: Array, key: Any, shape: tuple[int, ...]) -> Array:
 def write(x: Array, key: Any, value: Any) -> Array:
     """x, with `value` written to x[key]."""
     value = common.value_for(x, key, value)
+    common.check_shape(value, getitem(x, key).shape)
     if common.names_once(key):
         turned, parts = _key(x, key)
         if turned is x:
@@ -279,6 +286,11 @@ def isin(x1: Array, x2: Array, invert: bool) -> Array:
     """Whether elements of x1 are among those of x2."""
     return torch.isin(x1, x2, invert=invert)
 
+
+broadcast_to, concat, permute_dims, reshape = map(
+    common.fitting,
+    (namespace.broadcast_to, namespace.concat, namespace.permute_dims, namespace.reshape),
+)
 
 # --- Scans ----------------------------------------------------------------------------------------
 

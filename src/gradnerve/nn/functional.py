@@ -234,10 +234,9 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     approximation.
     """
     if approximate == "none":
-        return input * (0.5 * (1 + ops.erf(input * math.sqrt(0.5))))
+        return input * ops.ndtr(input)
     if approximate == "tanh":
-        inner = math.sqrt(2 / math.pi) * (input + 0.044715 * input * input * input)
-        return input * (0.5 * (1 + ops.tanh(inner)))
+        return input * ops.gelu_gate(input)
     raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
 
 

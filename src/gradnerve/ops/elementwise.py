@@ -471,12 +471,12 @@ def hypot(x1, x2):
 
 @hypot.rule("x1", r"\bar x_1 = \bar y\,x_1 / y")
 def _(ct, y, x1):
-    return ct * x1 / where(y == 0, 1.0, y)
+    return ct * x1 / where(y == 0, math.inf, y)  # x / ∞ is 0, and so is its derivative
 
 
 @hypot.rule("x2", r"\bar x_2 = \bar y\,x_2 / y")
 def _(ct, y, x2):
-    return ct * x2 / where(y == 0, 1.0, y)
+    return ct * x2 / where(y == 0, math.inf, y)
 
 
 # --- Hyperbolic functions -------------------------------------------------------------------------

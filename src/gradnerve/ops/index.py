@@ -34,7 +34,7 @@ def getitem(x, key):
     try:
         return kernels(x).getitem(x, key) if type(x) in foreign else x[key]
     except IndexError:
-        raise IndexError(_complaint(key, x.shape)) from None
+        raise IndexError(_complaint(key, tuple(x.shape))) from None
 
 
 @getitem.rule("x", r"\bar x_{key} \mathrel{+}= \bar y")
@@ -59,7 +59,7 @@ def setitem(x, key, value):
     try:
         return kernels(x).write(array_library(x).asarray(x, copy=True), key, value)
     except IndexError:
-        raise IndexError(_complaint(key, x.shape)) from None
+        raise IndexError(_complaint(key, tuple(x.shape))) from None
 
 
 @setitem.rule("x", r"\bar x = \bar y,\;\text{and}\;\bar x_{key} = 0")

@@ -49,7 +49,7 @@ from gradnerve.ops.shape import (
 )
 
 __all__ = [
-    "cholesky", "cond", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
+    "cholesky", "cross", "det", "dot", "eig", "eigh", "eigvals", "eigvalsh", "expm",
     "inner", "inv", "kron", "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank",
     "multi_dot", "norm", "outer", "pinv", "qr", "slogdet", "solve", "svd", "svdvals",
     "tensordot", "tensorinv", "tensorsolve", "trace", "vdot", "vecdot", "vector_norm",
@@ -561,7 +561,9 @@ def tensorinv(x: Any, ind: int = 2) -> Any:
 
 @operator
 def det(x):
-    """The determinant, (..., N, N) -> (...). Its gradient exists for singular matrices too."""
+    """The determinant, (..., N, N) -> (...). Its gradient exists for singular matrices too, and so
+    does the second; from the third on, where singular values differ or the matrix has an inverse.
+    """
     check_square(x)
     return array_library(x).linalg.det(x)
 
@@ -586,6 +588,10 @@ def cofactor(x):
     r"P_{ij} = [i \ne j] \textstyle\prod_{k \ne i, j} s_k",
 )
 def _(ct, x):
+    if kernels(plain(x)).has_inverse(plain(x), 0.25):  # to any order; it costs half of the digits
+        y = matrix_transpose(inv(x))
+        size = sum(ct * y, (-2, -1), True)
+        return expand_dims(det(x), (-2, -1)) * (size * y - y @ matrix_transpose(ct) @ y)
     # In the basis of its singular vectors X is diagonal, and the cofactors of S + E are easy: to
     # first order -E_ji P_ij off the diagonal, and on it Σ_j E_jj P_ij.
     u, s, vh = svd(x, False)
@@ -715,7 +721,7 @@ def eigh(x: Any) -> EighResult:
 @operator
 def eigvalsh(x):
     """The eigenvalues, ascending, of Hermitian matrices, of which the lower triangle is read. The
-    gradient is Hermitian."""
+    gradient is Hermitian; a second one is right where the eigenvalues differ."""
     check_square(x)
     return explaining(errors.NO_EIGENVALUES, array_library(x).linalg.eigvalsh, x)
 
@@ -929,7 +935,8 @@ def svd(x: Any, full_matrices: bool = True) -> SVDResult:
 
 @operator
 def svdvals(x):
-    """The singular values, descending: (..., M, N) -> (..., min(M, N))."""
+    """The singular values, descending: (..., M, N) -> (..., min(M, N)). A second derivative is
+    right where they differ."""
     check_matrix(x)
     return explaining(errors.NO_SINGULAR_VALUES, array_library(x).linalg.svdvals, x)
 
@@ -956,14 +963,15 @@ def _(ct, y, x, axis, keepdims, ord):
     if ord == 0:
         return zeros_like(x)
     ct, y = unreduced(ct, x, axis, keepdims), unreduced(y, x, axis, keepdims)
-    size = where(y == 0, 1.0, y)
     if ord == 2:
-        return ct / size * conj(x)
+        return ct / where(y == 0, math.inf, y) * conj(x)  # x / ∞ is 0, and so is its derivative
     if ord == 1:
         return ct * conj(sign(x))
-    # An element that is 0 has gradient 0, even where the formula says 0 · ∞.
-    power = where(x == 0, 1.0, abs(x) / size) ** (ord - 1)
-    return ct * conj(sign(x)) * where(x == 0, 0.0, power)
+    # An element that is 0 has gradient 0, even where the formula says 0 · ∞. So have the others if
+    # y is 0 because of it, as it is for a negative ord.
+    flat = (x == 0) | (y == 0)
+    power = (where(flat, 1.0, abs(x)) / where(flat, 1.0, y)) ** (ord - 1)
+    return ct * conj(sign(x)) * where(flat, 0.0, power)
 
 
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:

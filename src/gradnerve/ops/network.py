@@ -15,6 +15,8 @@ __all__ = [
     "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
 ]  # fmt: skip
 
+ROOT_2_BY_PI, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+
 
 @operator
 def linear(x, weight, bias=None):
@@ -32,14 +34,34 @@ def _(ct, weight):
 
 @linear.rule("weight", r"\bar W = \bar Y^{\mathsf T} X")
 def _(ct, x):
-    rows = math.prod(x.shape[:-1])
-    ct, x = reshape(ct, (rows, ct.shape[-1])), reshape(x, (rows, x.shape[-1]))
+    if len(x.shape) != 2:
+        rows = math.prod(x.shape[:-1])
+        ct, x = reshape(ct, (rows, ct.shape[-1])), reshape(x, (rows, x.shape[-1]))
     return matrix_transpose(ct) @ x
 
 
 @linear.rule("bias", r"\bar b = \textstyle\sum_n \bar Y_n")
 def _(ct):
     return ct  # the engine sums it over the batch, as for any broadcast
+
+
+@operator
+def gelu_gate(x):
+    """(1 + tanh(√(2/π) (x + a x³))) / 2, a = 0.044715: near to the normal distribution's Φ(x)."""
+    y = x * x * GELU_CUBIC
+    y += 1
+    y *= x
+    y *= ROOT_2_BY_PI
+    y = array_library(x).tanh(y)
+    y += 1
+    y *= 0.5
+    return y
+
+
+@gelu_gate.rule("x", r"\bar x = \bar y\,y (1 - y)\,2 \sqrt{2 / \pi}\,(1 + 3 a x^2)")
+def _(ct, y, x):
+    slope = x * x * (6 * ROOT_2_BY_PI * GELU_CUBIC) + 2 * ROOT_2_BY_PI
+    return (y - y * y) * slope * ct
 
 
 @operator

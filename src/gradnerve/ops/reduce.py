@@ -194,8 +194,8 @@ def logsumexp(x, axis=None, keepdims=False):
 @logsumexp.rule("x", r"\bar x_i = \bar y\,e^{x_i - y}")
 def _(ct, y, x, axis, keepdims):
     y = unreduced(y, x, axis, keepdims)
-    # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so 0.
-    weights = exp(where(y == -math.inf, -math.inf, x - where(y == -math.inf, 0.0, y)))
+    # Where all are -∞ the weights would be e^(∞ - ∞): nothing to weigh, so e^(-∞).
+    weights = exp(x - where(y == -math.inf, 0.0, y))
     # They sum to 1, but for the digits that y lacks where it is large.
     total = sum(weights, axis, True)
     total = where((total == 0) | isnan(total), 1.0, total)
@@ -208,9 +208,9 @@ def _(ct, y, x, axis, keepdims):
 def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
     """The mean along the axes (None: all), each element weighed by `weights`.
 
-    `weights` has the shape of x, or for one axis that axis's length. It is differentiated as well.
-    Raises ValueError where the shapes do not fit. Where the weights sum to 0 there is no average:
-    the result is NaN or infinite.
+    `weights` has the shape of x, or that of the axes alone. It is differentiated as well. Raises
+    ValueError where the shapes do not fit. Where the weights sum to 0 there is no average: the
+    result is NaN or infinite.
 
     >>> import gradnerve as gn
     >>> gn.average(gn.Tensor([1.0, 2.0, 6.0]), weights=[1.0, 1.0, 2.0])
@@ -219,16 +219,23 @@ def average(x: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
     if weights is None:
         return mean(x, axis, keepdims)
     x, weights = arrays_of(x, weights)
-    if weights.shape != x.shape:
-        axes = axes_of(axis, x.shape, "average")
-        if axis is None or len(axes) != 1 or weights.shape != (x.shape[axes[0]],):
-            raise ValueError(
-                f"average: weights of shape {weights.shape} do not fit x of shape {x.shape} along "
-                f"axis {axis}: give them the shape of x, or the length of one axis"
-            )
-        weights = reshape(weights, (-1,) + (1,) * (len(x.shape) - 1 - axes[0]))
-        return sum(x * weights, axis, keepdims) / sum(weights)
+    weights = along_axes(weights, x, axis)
     return sum(x * weights, axis, keepdims) / sum(weights, axis, keepdims)
+
+
+def along_axes(weights: Any, x: Any, axis: Any) -> Any:
+    """Weights of the elements of x, or of its places along the axes, so that they broadcast."""
+    weights = as_tensor_or_array(weights, x)
+    if weights.shape == x.shape:
+        return weights
+    axes = axes_of(axis, x.shape, "average")
+    if axis is None or weights.shape != tuple(x.shape[a] for a in axes):
+        raise ValueError(
+            f"average: weights of shape {weights.shape} do not fit x of shape {x.shape} along "
+            f"axis {axis}: give them the shape of x, or the length of one axis"
+        )
+    weights = permute_dims(weights, tuple(sorted(range(len(axes)), key=axes.__getitem__)))
+    return reshape(weights, tuple(n if i in axes else 1 for i, n in enumerate(x.shape)))
 
 
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

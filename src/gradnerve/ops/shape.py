@@ -53,7 +53,7 @@ def reshape(x, shape, copy=None):
         return array_library(x).reshape(x, shape, copy=copy)
     except ValueError:
         if copy is not False or (-1 not in shape and math.prod(shape) != math.prod(x.shape)):
-            raise ValueError(errors.reshape_size(x.shape, shape)) from None
+            raise ValueError(errors.reshape_size(tuple(x.shape), shape)) from None
         raise  # the shape fits, but not without a copy
 
 
@@ -123,7 +123,7 @@ def broadcast_to(x, shape):
         return array_library(x).broadcast_to(x, shape)
     except ValueError:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        raise ValueError(errors.broadcast_target(x.shape, shape)) from None
+        raise ValueError(errors.broadcast_target(tuple(x.shape), shape)) from None
 
 
 @broadcast_to.rule("x", r"\bar x = \textstyle\sum \bar y\;\text{over the stretched axes}")
@@ -139,7 +139,7 @@ def _concat(axis, *arrays):
     except AxisError:
         raise
     except ValueError:
-        raise ValueError(errors.concat_shapes([x.shape for x in arrays], axis)) from None
+        raise ValueError(errors.concat_shapes([tuple(x.shape) for x in arrays], axis)) from None
 
 
 @_concat.rule("arrays", r"\bar x_k = \text{the part of}\;\bar y\;\text{that came from}\;x_k")

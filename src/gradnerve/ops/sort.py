@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from gradnerve import errors
-from gradnerve.backends import array_library, as_array, is_concrete, kernels
+from gradnerve.backends import array_library, as_array, constant, is_concrete, kernels
 from gradnerve.graph import operator, recording
 from gradnerve.ops.elementwise import isnan, where
 from gradnerve.ops.index import getitem, places_along, scatter_add, take_along_axis
@@ -24,8 +26,9 @@ from gradnerve.ops.shape import (
 from gradnerve.tensor import Tensor
 
 __all__ = [
-    "argsort", "argtopk", "isin", "median", "nonzero", "percentile", "quantile", "searchsorted",
-    "sort", "topk", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "argsort", "argtopk", "isin", "median", "nanmedian", "nanpercentile", "nanquantile", "nonzero",
+    "percentile", "quantile", "searchsorted", "sort", "topk", "unique_all", "unique_counts",
+    "unique_inverse", "unique_values",
 ]  # fmt: skip
 
 
@@ -153,7 +156,44 @@ def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return _quantile("median", x, 0.5, 1, axis, "midpoint", keepdims)
 
 
-def _quantile(name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool) -> Any:
+def nanquantile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """`quantile` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanquantile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 0.25)
+    Tensor(1.5, dtype=float64)
+    """
+    return _quantile("nanquantile", x, q, 1, axis, method, keepdims, True)
+
+
+def nanpercentile(
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
+) -> Any:
+    """`percentile` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanpercentile(gn.Tensor([1.0, float("nan"), 2.0, 4.0]), 50)
+    Tensor(2., dtype=float64)
+    """
+    return _quantile("nanpercentile", x, q, 100, axis, method, keepdims, True)
+
+
+def nanmedian(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """`median` of the elements that are numbers; NaN where there are none of them.
+
+    >>> import gradnerve as gn
+    >>> gn.nanmedian(gn.Tensor([1.0, float("nan"), 2.0, 4.0]))
+    Tensor(2., dtype=float64)
+    """
+    return _quantile("nanmedian", x, 0.5, 1, axis, "midpoint", keepdims, True)
+
+
+def _quantile(
+    name: str, x: Any, q: Any, whole: int, axis: Any, method: str, keepdims: bool,
+    skips_nan: bool = False,
+) -> Any:  # fmt: skip
     x = as_tensor_or_array(x)
     q = as_tensor_or_array(q, x)
     q = q if whole == 1 else q / whole
@@ -162,7 +202,7 @@ def _quantile(name: str, x: Any, q: Any, whole: int, axis: Any, method: str, kee
     if method not in METHODS:
         raise ValueError(f"{name}: method is one of {', '.join(METHODS)}, not {method!r}")
     if is_concrete(shares) and not bool(library.all((shares >= 0) & (shares <= 1))):
-        high = 100 if name == "percentile" else 1
+        high = 100 if name.endswith("percentile") else 1
         raise ValueError(f"{name}: q has to be in the range [0, {high}]")
     if isinstance(q, Tensor) and q.requires_grad and method != "linear":
         raise NotImplementedError(
@@ -177,26 +217,36 @@ def _quantile(name: str, x: Any, q: Any, whole: int, axis: Any, method: str, kee
     kept = tuple(i for i in range(ndim) if i not in reduced)
     n = math.prod(x.shape[i] for i in reduced)
     ordered = sort(reshape(permute_dims(x, reduced + kept), (n, *(x.shape[i] for i in kept))), 0)
-    place = q * (n - 1)
-    at = shares * (n - 1)
+    several, steps, lane = shares.shape, n - 1, ()
+    if skips_nan:  # each lane has as many steps as it has numbers, which are its first elements
+        values = plain(ordered)
+        there = library.astype(~library.isnan(values), values.dtype)
+        steps = library.clip(library.sum(there, axis=0) - 1, 0, None)
+        grid = np.indices(tuple(steps.shape), sparse=True)
+        lane = tuple(constant(place, steps) for place in grid)
+        q, shares = (reshape(share, several + (1,) * len(kept)) for share in (q, shares))
+    place = q * steps
+    at = shares * steps
     low, high, near = (
         library.astype(f(at), library.int64) for f in (library.floor, library.ceil, library.round)
     )
     if method in ("lower", "higher", "nearest"):
         chosen = {"lower": low, "higher": high, "nearest": near}
-        result = getitem(ordered, chosen[method])
+        result = getitem(ordered, (chosen[method], *lane))
     else:
-        part = place - low if method == "linear" else astype(high > low, shares.dtype) * 0.5
-        part = reshape(part, shares.shape + (1,) * len(kept))
+        part = place - low if method == "linear" else astype(high > low, at.dtype) * 0.5
+        if not skips_nan:
+            part = reshape(part, several + (1,) * len(kept))
         dtype = (ordered[:1] * 1.0).dtype
         part = astype(part, dtype) if part.dtype != dtype else part
-        first, second = getitem(ordered, low), getitem(ordered, high)
+        first, second = getitem(ordered, (low, *lane)), getitem(ordered, (high, *lane))
         result = where(plain(part) == 0, first, first + part * (second - first))
-    last = getitem(ordered, -1)  # NaN, if there is one
-    result = where(isnan(last), last, result)
+    if not skips_nan:
+        last = getitem(ordered, -1)  # NaN, if there is one
+        result = where(isnan(last), last, result)
     if keepdims:
         shape = tuple(1 if i in reduced else n for i, n in enumerate(x.shape))
-        result = reshape(result, shares.shape + shape)
+        result = reshape(result, several + shape)
     return result
 
 

@@ -455,7 +455,7 @@ def _(ct, x1, x2):
 
 @xlogy.rule("x2", r"\bar x_2 = \bar y\,x_1 / x_2")
 def _(ct, x1, x2):
-    return ct * x1 / where((x1 == 0) & (x2 == 0), 1.0, x2)
+    return ct * x1 / where((x1 == 0) & (x2 <= 0), math.inf, x2)
 
 
 @operator
@@ -472,7 +472,7 @@ def _(ct, x1, x2):
 
 @xlog1py.rule("x2", r"\bar x_2 = \bar y\,x_1 / (1 + x_2)")
 def _(ct, x1, x2):
-    return ct * x1 / where((x1 == 0) & (x2 == -1), 1.0, 1 + x2)
+    return ct * x1 / where((x1 == 0) & (x2 <= -1), math.inf, 1 + x2)
 
 
 @operator
