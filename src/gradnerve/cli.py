@@ -216,16 +216,16 @@ def _train(args: argparse.Namespace) -> int:
         raise BadInput(
             "--coordinator, --num-processes and --process-id go together, with --backend jax"
         )
-    try:
-        from gradnerve import distributed
-
-        distributed.join(args.coordinator, args.num_processes, args.process_id)
-    except (ImportError, OSError, ValueError) as error:
-        raise BadInput(getattr(error, "strerror", None) or error) from None
-    if args.process_id == 0:
-        sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
-    os.dup2(2, 1)  # only process 0 prints, and Gloo, which tells how it connects, does not
     with _last_words():
+        try:
+            from gradnerve import distributed
+
+            distributed.join(args.coordinator, args.num_processes, args.process_id)
+        except (ImportError, OSError, ValueError) as error:
+            raise BadInput(getattr(error, "strerror", None) or error) from None
+        if args.process_id == 0:
+            sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
+        os.dup2(2, 1)  # only process 0 prints, and Gloo, which tells how it connects, does not
         try:
             code = _train_here(args)
         except BadInput as error:
@@ -250,7 +250,7 @@ def _train(args: argparse.Namespace) -> int:
 
 GONE = (
     "gradnerve: this process was stopped, by JAX or from outside. If by JAX, another process "
-    "has stopped, hangs, or cannot be reached any more: see the other processes' messages. "
+    "was never started, has stopped, hangs, or cannot be reached: see the others' messages. "
     "What has been learned up to the last whole epoch is in the run's folder"
 )
 

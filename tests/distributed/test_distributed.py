@@ -102,7 +102,8 @@ def test_two_processes_learn_what_one_does(alone, tmp_path):
     port, out = free_port(), tmp_path / "run"
     pair = [start(port, i, "--out", str(out), devices=2) for i in range(2)]
     (code, said, err), (other_code, other_said, other_err) = ends(pair)
-    assert (code, err, other_code, other_said, other_err) == (0, "", 0, "", "")
+    assert (code, other_code, other_said) == (0, 0, "")
+    assert "gradnerve" not in err + other_err  # Gloo writes there how it connects, lines mixed up
     assert said.startswith("digits: 1,438 images to train with and 359 to test with, 8x8, on 4 cpu")
     assert "Gloo" not in said
     assert len(figures(out)) == 2
@@ -179,7 +180,7 @@ def test_a_process_that_is_gone_stops_the_other(tmp_path):
     for (code, _, err), out in zip(found, runs, strict=True):
         assert code in (1, -signal.SIGABRT)
         last = err.splitlines()[-1]
-        assert re.match(r"gradnerve: (another|this) process .* cannot be reached", last)
+        assert re.match(r"gradnerve: (another|this) process .* hangs, or cannot be reached", last)
         assert figures(out)
 
 
