@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import dis
 import itertools
 import linecache
@@ -172,6 +171,8 @@ def _is_inside(filename: str) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'weight'?`, or nothing when no known name is near."""
+    import difflib  # here, as most programs never need it
+
     found = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {found[0]!r}?" if found else ""
 
@@ -1218,6 +1219,8 @@ def target_shape(
 
 
 def no_parameters(optimiser: str, module: Any, attributes: Mapping[str, Any]) -> str:
+    import difflib  # here, as most programs never need it
+
     if module is None:
         return f"{optimiser} got no parameters: pass model.parameters(), or a list of Tensors"
     name = type(module).__name__
