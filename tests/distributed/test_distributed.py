@@ -125,8 +125,9 @@ def test_the_docs_two_processes(tmp_path):
     done = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env=env, text=True, capture_output=True, timeout=120
     )
-    said = [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")]
-    assert (done.returncode, said) == (0, [re.search(r"```text\n(0.1\d*)", page)[1]])
+    assert done.returncode == 0, done.stderr
+    # Gloo's lines of both processes, which may be mixed up, come before it.
+    assert done.stdout.splitlines()[-1] == re.search(r"```text\n(0.1\d*)", page)[1]
 
 
 @pytest.mark.slow
