@@ -150,13 +150,7 @@ def words_of_gradnerve():
     import gradnerve as gn
     import gradnerve.nn.functional as F
 
-    return SimpleNamespace(
-        exp=gn.exp, sin=gn.sin, tanh=gn.tanh, sigmoid=gn.sigmoid, relu=F.relu,
-        gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=gn.softmax,
-        linear=F.linear, conv2d=F.conv2d, max_pool2d=F.max_pool2d, layer_norm=F.layer_norm,
-        cross_entropy=F.cross_entropy, embedding=F.embedding, permute=gn.permute_dims,
-        chunk=gn.chunk,
-    )  # fmt: skip
+    return _words(gn, F, gn.permute_dims)
 
 
 def words_of_torch():
@@ -164,12 +158,16 @@ def words_of_torch():
     import torch
     import torch.nn.functional as F
 
+    return _words(torch, F, torch.permute)
+
+
+def _words(library, F, permute):
+    """The words of a library that has PyTorch's names."""
     return SimpleNamespace(
-        exp=torch.exp, sin=torch.sin, tanh=torch.tanh, sigmoid=torch.sigmoid, relu=F.relu,
-        gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=torch.softmax,
+        exp=library.exp, sin=library.sin, tanh=library.tanh, sigmoid=library.sigmoid, relu=F.relu,
+        gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=library.softmax,
         linear=F.linear, conv2d=F.conv2d, max_pool2d=F.max_pool2d, layer_norm=F.layer_norm,
-        cross_entropy=F.cross_entropy, embedding=F.embedding, permute=torch.permute,
-        chunk=torch.chunk,
+        cross_entropy=F.cross_entropy, embedding=F.embedding, permute=permute, chunk=library.chunk,
     )  # fmt: skip
 
 

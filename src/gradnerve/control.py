@@ -44,7 +44,7 @@ def scan(
     x, x_structure = tree().tree_flatten(_in_jax(xs))
     first = [_first(leaf, length) for leaf in x]
     body = _Body(f, (structure, x_structure), [*carry, *first])
-    outputs = body.structures()
+    outputs = body.out_structure.children()
     if len(outputs) != 2:
         raise ValueError(errors.scan_pair(body.out))
     _check_carry("scan", structure, carry, outputs[0], body.shapes[: len(carry)])
@@ -230,13 +230,8 @@ class _Body:
         since = next(graph.numbers)
         outputs, _ = self.trace(leaves, attached=graph.recording.get())
         self.shapes = [_shape(y) for y in outputs]
-        self.roots = [y for y in outputs if _is_attached(y)]
-        self.closed = paths(self.roots, (), since)[1]
+        self.closed = paths(filter(_is_attached, outputs), (), since)[1]
         self.as_tensors = self.as_tensors or bool(self.closed)
-
-    def structures(self) -> list[Any]:
-        """The structures of what a pair's two parts are."""
-        return self.out_structure.children()
 
     def like(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays as Tensors, if Tensors came in."""
@@ -263,9 +258,7 @@ class _Body:
         with recording(attached):
             self.out = self.f(*args)
         outputs, self.out_structure = tree().tree_flatten(self.out)
-        return [
-            y if isinstance(y, Tensor) else as_array(y) for y in _each_in_jax(outputs)
-        ], variables
+        return _in_jax(outputs), variables
 
     def arrays(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs, as arrays."""
@@ -285,10 +278,6 @@ class _Body:
         wanted, _ = paths(roots, stops, since)
         found = walk_back(roots, [ct for _, ct in pairs], stops, wanted, as_tensors=as_tensors)
         return [found.get(s._number, array_library(s._data).zeros_like(s._data)) for s in stops]
-
-
-def _each_in_jax(leaves: Sequence[Any]) -> list[Any]:
-    return [_in_jax(leaf) for leaf in leaves]
 
 
 @operator

@@ -24,7 +24,7 @@ import numpy as np
 from gradnerve import errors, graph, writing
 from gradnerve.backends import load, moved
 from gradnerve.graph import Cut
-from gradnerve.objects import attributes
+from gradnerve.objects import attributes, inside
 from gradnerve.ops.random import generator, keys_from
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import tree
@@ -666,11 +666,7 @@ def _check_closure(f: Any) -> None:
     code = function.__code__
     names = {step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
     used = {name: function.__globals__[name] for name in names if name in function.__globals__}
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            used[name] = cell.cell_contents
-        except ValueError:  # nothing is in it yet
-            continue
+    used |= zip(code.co_freevars, map(inside, function.__closure__ or ()), strict=True)
     for name, value in used.items():
         if isinstance(value, Jit):
             continue

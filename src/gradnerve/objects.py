@@ -51,13 +51,13 @@ def parts(value: Any) -> Iterable[Any]:
         return (value.func, *value.args, *value.keywords.values())
     if isinstance(value, FunctionType):
         options = (value.__kwdefaults__ or {}).values()
-        return (*map(_inside, value.__closure__ or ()), *(value.__defaults__ or ()), *options)
+        return (*map(inside, value.__closure__ or ()), *(value.__defaults__ or ()), *options)
     if isinstance(value, (Tensor, type, ModuleType)):
         return ()
     return attributes(value).values()
 
 
-def _inside(cell: CellType) -> Any:
+def inside(cell: CellType) -> Any:
     """What a function closes over; None where nothing is in it yet."""
     try:
         return cell.cell_contents
@@ -120,7 +120,7 @@ class Substitution:
     def _function(self, f: FunctionType) -> FunctionType:
         # A cell whose content stays the same is shared: the function may write to it.
         old = f.__closure__ or ()
-        new = [CellType() if self._is_copied(_inside(cell)) else cell for cell in old]
+        new = [CellType() if self._is_copied(inside(cell)) else cell for cell in old]
         made = FunctionType(f.__code__, f.__globals__, f.__name__, None, tuple(new))
         self.copies[id(f)] = made  # it may close over itself
         for before, cell in zip(old, new, strict=True):
