@@ -1,6 +1,8 @@
 """What several test files need."""
 
 import os
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -57,3 +59,22 @@ def library(request):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def in_threads():
+    """Runs a function in several threads at once, which take turns very often."""
+
+    def run(work, count, interval):
+        threads = [threading.Thread(target=work) for _ in range(count)]
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(interval)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
+
+    return run

@@ -1,8 +1,6 @@
 """Functions whose backward is their own: custom_vjp and checkpoint."""
 
 import gc
-import sys
-import threading
 import tracemalloc
 
 import numpy as np
@@ -275,7 +273,7 @@ def test_checkpoint_of_a_function_that_writes_to_its_argument():
     np.testing.assert_array_equal(b.data, [2.0, 6.0])  # its own
 
 
-def test_checkpoint_draws_the_same_random_numbers_in_threads():
+def test_checkpoint_draws_the_same_random_numbers_in_threads(in_threads):
     drop = gn.nn.Dropout(0.5)
     wrong = []
 
@@ -288,14 +286,5 @@ def test_checkpoint_draws_the_same_random_numbers_in_threads():
             if not np.array_equal(x.grad, value):
                 wrong.append(value)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(work, 3, interval=1e-5)
     assert not wrong

@@ -1103,23 +1103,14 @@ def test_a_gradient_has_the_order_of_bytes_of_its_leaf():
         assert found.dtype == data.dtype
 
 
-def test_threads_that_share_a_leaf_lose_no_gradient():
+def test_threads_that_share_a_leaf_lose_no_gradient(in_threads):
     x = gn.Tensor(np.ones(1000), requires_grad=True)
 
     def work():
         for _ in range(200):
             (x * 1.0).sum().backward()
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    in_threads(work, 8, interval=1e-6)
     assert x.grad.tolist() == [1600.0] * 1000
 
 
