@@ -2,6 +2,7 @@
 
 from gradnerve.nn import functional as functional
 from gradnerve.nn import init as init
+from gradnerve.nn import utils as utils
 from gradnerve.nn.layers import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -63,4 +64,5 @@ __all__ = [
     "Upsample",
     "functional",
     "init",
+    "utils",
 ]
