@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library, device, is_concrete, size
+from gradnerve.backends import array_library, device, is_concrete, is_whole, size
 from gradnerve.errors import LayerMismatch
 from gradnerve.nn.windows import (
     adaptive_avg_pool1d as adaptive_avg_pool1d,
@@ -276,7 +276,7 @@ def cross_entropy(
     np.float64(1.3863)
     """
     target = as_tensor_or_array(target, input)
-    if tuple(target.shape) == tuple(input.shape) and not _is_whole(plain(target)):
+    if tuple(target.shape) == tuple(input.shape) and not is_whole(plain(target)):
         return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
@@ -416,10 +416,6 @@ def _reduced(name: str, losses: Any, reduction: str) -> Any:
     raise ValueError(f"{name}: reduction is 'mean', 'sum' or 'none', not {reduction!r}")
 
 
-def _is_whole(array: Any) -> bool:
-    return bool(array_library(array).isdtype(array.dtype, "integral"))
-
-
 def _check_whole(name: str, index: Any) -> None:
-    if not _is_whole(index):
+    if not is_whole(index):
         raise TypeError(f"{name}: class numbers and indices are integers, not {index.dtype}")
