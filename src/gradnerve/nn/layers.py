@@ -8,9 +8,9 @@ from typing import Any
 
 from gradnerve import errors, ops
 from gradnerve.nn import functional as F
+from gradnerve.nn.functional.checks import each, window_of
 from gradnerve.nn.init import uniform
 from gradnerve.nn.module import Module, Parameter
-from gradnerve.nn.windows import each, window_of
 from gradnerve.ops.shape import axis_index
 
 
