@@ -18,15 +18,20 @@ SPACE = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 def batched(ndim: int, name: str, x: Any, function: Callable[[Any], Any], wanted: str = "") -> Any:
     """Call a function of (N, C, *S), also for a single example (C, *S)."""
+    check_axes(name, x, ndim, wanted)
     if len(x.shape) == ndim + 2:
         return function(x)
-    if len(x.shape) == ndim + 1:
-        y = function(ops.expand_dims(x, 0))
-        if isinstance(y, tuple):
-            return tuple(ops.squeeze(part, 0) for part in y)
-        return ops.squeeze(y, 0)
-    wanted = wanted or f"(N, C, {SPACE[ndim]})"
-    raise LayerMismatch(name, f"expects an input {wanted}, got {len(x.shape)} axes", x.shape)
+    y = function(ops.expand_dims(x, 0))
+    if isinstance(y, tuple):
+        return tuple(ops.squeeze(part, 0) for part in y)
+    return ops.squeeze(y, 0)
+
+
+def check_axes(name: str, x: Any, ndim: int, wanted: str = "") -> None:
+    """LayerMismatch for what is neither (N, C, *S) nor (C, *S)."""
+    if len(x.shape) not in (ndim + 1, ndim + 2):
+        wanted = wanted or f"(N, C, {SPACE[ndim]})"
+        raise LayerMismatch(name, f"expects an input {wanted}, got {len(x.shape)} axes", x.shape)
 
 
 def each(name: str, what: str, value: Any, ndim: int) -> tuple[int, ...]:

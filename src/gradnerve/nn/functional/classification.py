@@ -263,10 +263,16 @@ def linear_cross_entropy(
 
     A linear_weight (C, ..., in) gives logits (N, C, ...), with targets (N, ...).
     """
-    *axes, features = linear_weight.shape
+    name = "linear_cross_entropy"
+    target = as_tensor_or_array(target, input)
+    count, *axes, features = linear_weight.shape
+    if axes and len(input.shape) != 2:
+        raise ValueError(f"{name}: a weight (C, ..., in) needs an input (N, in), got {input.shape}")
+    if ignore_index is not None and not is_whole(plain(target)):
+        raise ValueError(f"{name}: ignore_index is for class numbers, not for probabilities")
     bias = None if linear_bias is None else ops.reshape(linear_bias, (-1,))
     logits = linear(input, ops.reshape(linear_weight, (-1, features)), bias)
     return cross_entropy(
-        ops.reshape(logits, (*input.shape[:-1], *axes)), target, weight,
+        ops.reshape(logits, (*input.shape[:-1], count, *axes)), target, weight,
         -100 if ignore_index is None else ignore_index, reduction, label_smoothing,
     )  # fmt: skip

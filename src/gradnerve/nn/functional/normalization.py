@@ -83,6 +83,8 @@ def batch_norm(
     Raises ValueError where shapes do not fit, or there is one value only to take a variance of.
     """
     x, name = as_tensor_or_array(input), "batch_norm"
+    if 0 in x.shape:  # of nothing there are no statistics
+        return x
     channels = _channels(name, x, weight, bias, running_mean, running_var)
     if not training and (running_mean is None or running_var is None):
         raise ValueError(f"{name}: without training it needs running_mean and running_var")
@@ -116,6 +118,8 @@ def instance_norm(
     x, name = as_tensor_or_array(input), "instance_norm"
     if not use_input_stats:
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if 0 in x.shape:
+        return x
     channels = _channels(name, x, weight, bias, running_mean, running_var)
     axes = tuple(range(2, len(x.shape)))
     count = math.prod(x.shape[2:])
@@ -223,4 +227,6 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12) -> A
     [[0.6 0.8]]
     """
     x = as_tensor_or_array(input)
-    return x / ops.clip(ops.vector_norm(x, dim, True, p), eps)
+    vectors = x if x.shape else ops.reshape(x, (1,))  # a single number, as a vector of one
+    y = vectors / ops.clip(ops.vector_norm(vectors, dim, True, p), eps)
+    return ops.reshape(y, x.shape)

@@ -8,16 +8,26 @@ from functools import lru_cache
 from typing import Any
 
 from gradnerve import ops
-from gradnerve.backends import array_library, device
+from gradnerve.backends import array_library, device, is_concrete, size
 from gradnerve.errors import LayerMismatch
-from gradnerve.nn.functional.checks import batched, each, fitting, picks, window_of
+from gradnerve.nn.functional.checks import (
+    batched,
+    check_axes,
+    check_whole,
+    each,
+    fitting,
+    picks,
+    window_of,
+)  # fmt: skip
+from gradnerve.ops.random import drawn_like
 from gradnerve.ops.shape import plain
 from gradnerve.ops.window import Taps, Window
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
     "adaptive_max_pool2d", "adaptive_max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-    "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool2d", "max_pool3d",
+    "fractional_max_pool2d", "fractional_max_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d",
 ]  # fmt: skip
 
 
@@ -95,6 +105,81 @@ def _places(
         )
         flat = flat * n + (place // inner % window.kernel[i] * d + begins)
     return flat
+
+
+def max_unpool1d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Any:  # fmt: skip
+    """What `max_pool1d` found, back where it was: (N, C, L') -> (N, C, L). See `max_unpool2d`."""
+    return _max_unpool(1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Any:  # fmt: skip
+    """What `max_pool2d` found, back where it was, between zeros: (N, C, H', W') -> (N, C, H, W).
+
+    `indices` are those that it returned. Where windows overlapped a place is named twice, and the
+    last value stays. Of the sizes that the pool may have started from, it takes (H' - 1) · stride -
+    2 · padding + kernel, or `output_size`. Raises ValueError where that cannot be, or an index is
+    out of range.
+
+    >>> import numpy as np
+    >>> y, indices = max_pool2d(np.arange(4.0).reshape(1, 1, 2, 2), 2, return_indices=True)
+    >>> max_unpool2d(y, indices, 2)[0, 0]
+    array([[0., 0.],
+           [0., 3.]])
+    """
+    return _max_unpool(2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(
+    input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0,
+    output_size: Any = None,
+) -> Any:  # fmt: skip
+    """What `max_pool3d` found, back where it was: (N, C, D', H', W') -> (N, C, D, H, W).
+
+    See `max_unpool2d`.
+    """
+    return _max_unpool(3, input, indices, kernel_size, stride, padding, output_size)
+
+
+def _max_unpool(
+    ndim: int, input: Any, indices: Any, kernel_size: Any, stride: Any, padding: Any,
+    output_size: Any,
+) -> Any:  # fmt: skip
+    name, where = f"max_unpool{ndim}d", plain(indices)
+    check_axes(name, input, ndim)
+    check_whole(name, where)
+    if tuple(where.shape) != tuple(input.shape) or 0 in input.shape[1:]:
+        raise LayerMismatch(
+            name, f"expects an index for each element, got {tuple(where.shape)}", input.shape
+        )
+    kernel = each(name, "kernel_size", kernel_size, ndim)
+    steps = kernel if stride is None or stride in ((), []) else each(name, "stride", stride, ndim)
+    sides = each(name, "padding", padding, ndim)
+    usual = [
+        (n - 1) * s - 2 * p + k
+        for n, s, p, k in zip(input.shape[-ndim:], steps, sides, kernel, strict=True)
+    ]
+    sizes = usual if output_size is None else list(output_size)[-ndim:]
+    if len(sizes) != ndim or any(
+        abs(n - m) >= s or n < 1 for n, m, s in zip(sizes, usual, steps, strict=True)
+    ):
+        raise ValueError(
+            f"{name}: an input of shape {tuple(input.shape)} comes from {tuple(usual)}, or less "
+            f"than a stride from it, not {tuple(sizes)}"
+        )
+    outer, places = tuple(input.shape[:-ndim]), math.prod(sizes)
+    if size(where) and is_concrete(where) and (where.min() < 0 or where.max() >= places):
+        raise ValueError(f"{name}: indices are from 0 to {places - 1}; others were given")
+    library = array_library(where)
+    zeros = library.zeros((*outer, places), dtype=input.dtype, device=device(input))
+    flat = ops.reshape(input, (*outer, -1))
+    y = ops.put_along_axis(zeros, library.reshape(where, (*outer, -1)), flat, -1)
+    return ops.reshape(y, (*outer, *sizes))
 
 
 def avg_pool1d(
@@ -192,12 +277,108 @@ def _lp_pool(
     ndim: int, input: Any, norm_type: Any, kernel_size: Any, stride: Any, ceil_mode: bool
 ) -> Any:
     name = f"lp_pool{ndim}d"
-    size = math.prod(each(name, "kernel_size", kernel_size, ndim))
+    count = math.prod(each(name, "kernel_size", kernel_size, ndim))
     power = float(norm_type)
     mean = _avg_pool(ndim, input**power, kernel_size, stride, 0, ceil_mode, True, None, name)
-    total = mean * size
+    total = mean * count
     zero = plain(total) == 0
     return ops.where(zero, 0.0, ops.where(zero, 1.0, total) ** (1 / power))
+
+
+# --- Fractional pooling ---------------------------------------------------------------------------
+
+
+def fractional_max_pool2d(
+    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Any = None,
+) -> Any:  # fmt: skip
+    """The greatest values of windows that overlap at random: (N, C, H, W) -> (N, C, *output_size).
+
+    `output_ratio` gives the output's size as a share of the input's. Each channel has windows of
+    its own, set by `_random_samples` (N, C, 2) from 0 to below 1, if given. Source: Graham,
+    "Fractional Max-Pooling", 2014. Raises ValueError where sizes do not fit.
+    """
+    return _fractional_max_pool(
+        2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def fractional_max_pool3d(
+    input: Any, kernel_size: Any, output_size: Any = None, output_ratio: Any = None,
+    return_indices: bool = False, _random_samples: Any = None,
+) -> Any:  # fmt: skip
+    """The greatest values of windows that overlap at random: (N, C, D, H, W) -> (N, C, ...).
+
+    See `fractional_max_pool2d`.
+    """
+    return _fractional_max_pool(
+        3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples
+    )
+
+
+def _fractional_max_pool(
+    ndim: int, input: Any, kernel_size: Any, output_size: Any, output_ratio: Any,
+    return_indices: bool, samples: Any,
+) -> Any:  # fmt: skip
+    name = f"fractional_max_pool{ndim}d"
+    if (output_size is None) == (output_ratio is None):
+        raise ValueError(f"{name}: give an output_size or an output_ratio, and not both")
+
+    def pool(x: Any) -> Any:
+        if 0 in x.shape[1:]:
+            raise LayerMismatch(name, "has nothing to pool", x.shape)
+        sizes, wanted = x.shape[2:], output_size
+        if output_size is None:
+            several = isinstance(output_ratio, (tuple, list))
+            ratios = output_ratio if several else (output_ratio,) * ndim
+            wanted = tuple(int(n * r) for n, r in zip(sizes, ratios, strict=True))
+        counts = each(name, "output_size", wanted, ndim)
+        kernel = each(name, "kernel_size", kernel_size, ndim)
+        for n, k, m in zip(sizes, kernel, counts, strict=True):
+            if m + k - 1 > n:
+                raise LayerMismatch(
+                    name, f"has {m} windows of {k}, too many for a length of {n}", x.shape
+                )
+        library = array_library(plain(x))
+        drawn = (
+            plain(samples) if samples is not None else drawn_like(plain(x), (*x.shape[:2], ndim))
+        )
+        # Of each axis the places that windows see, (N, C, windows, kernel), as PyTorch places
+        # them: steps of (length - kernel) / (windows - 1), rounded down from a random start on.
+        places = []
+        for axis, (n, k, m) in enumerate(zip(sizes, kernel, counts, strict=True)):
+            # (PyTorch takes the samples of two axes in the other order.)
+            start = drawn[:, :, 1 - axis if ndim == 2 else axis][:, :, None]
+            number = library.arange(m, device=device(x))
+            step = (n - k) / (m - 1) if m > 1 else 0.0
+            first = library.astype((number + start) * step, library.int64)
+            first = first - library.astype(start * step, library.int64)
+            begins = library.where(number == m - 1, n - k, first)[..., None]
+            places.append(begins + library.arange(k, device=device(x)))
+        return _greatest_of(x, places, return_indices)
+
+    return batched(ndim, name, input, pool)
+
+
+def _greatest_of(x: Any, places: list[Any], return_indices: bool) -> Any:
+    """The first greatest in each window; `places` (N, C, windows, kernel) of each axis."""
+    library, sizes, ndim = array_library(plain(x)), x.shape[2:], len(places)
+    flat: Any = 0
+    for axis, (place, n) in enumerate(zip(places, sizes, strict=True)):
+        shape = [*place.shape[:2], *(1,) * (2 * ndim)]
+        shape[2 + axis], shape[2 + ndim + axis] = place.shape[2:]
+        flat = flat * n + library.reshape(place, tuple(shape))
+    outer, counts = tuple(x.shape[:2]), tuple(p.shape[2] for p in places)
+    flat = library.reshape(flat, (*outer, math.prod(counts), -1))
+    seen = ops.take_along_axis(
+        ops.reshape(x, (*outer, 1, -1)), library.reshape(flat, (*outer, 1, -1)), -1
+    )
+    seen = ops.reshape(seen, flat.shape)
+    best = library.argmax(plain(seen), axis=-1)[..., None]
+    y = ops.reshape(ops.take_along_axis(seen, best, -1), (*outer, *counts))
+    if not return_indices:
+        return y
+    return y, library.reshape(ops.take_along_axis(flat, best, -1), (*outer, *counts))
 
 
 # --- Adaptive pooling -----------------------------------------------------------------------------
@@ -328,6 +509,8 @@ def _pool_window(
     name: str, ndim: int, x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any,
     ceil_mode: bool,
 ) -> Window:  # fmt: skip
+    if 0 in x.shape[1:]:
+        raise LayerMismatch(name, "has nothing to pool", x.shape)
     kernel = each(name, "kernel_size", kernel_size, ndim)
     # As in PyTorch, an empty stride is none.
     stride = kernel if stride is None or stride == () or stride == [] else stride

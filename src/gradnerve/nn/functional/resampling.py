@@ -16,7 +16,10 @@ from gradnerve.nn.functional.checks import SPACE, each, picks
 from gradnerve.nn.functional.pooling import adaptive_avg_pool
 from gradnerve.ops.window import Taps
 
-__all__ = ["interpolate", "pad", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = [
+    "channel_shuffle", "interpolate", "pad", "pixel_shuffle", "pixel_unshuffle", "upsample",
+    "upsample_bilinear", "upsample_nearest",
+]  # fmt: skip
 
 
 # --- Resampling -----------------------------------------------------------------------------------
@@ -72,6 +75,24 @@ def interpolate(
         step = n / m if factor is None or recompute_scale_factor else 1 / factor
         x = ops.resample(x, _taps(mode, n, m, step, bool(align_corners)), axis)
     return x
+
+
+def upsample(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Any:  # fmt: skip
+    """`interpolate`, by its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` with mode="nearest"."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Any:
+    """`interpolate` with mode="bilinear" and align_corners=True."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
 
 
 def _new_sizes(
@@ -226,6 +247,25 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     x = ops.reshape(input, (*outer, channels, height // r, r, width // r, r))
     x = ops.permute_dims(x, (*range(k), k, k + 2, k + 4, k + 1, k + 3))
     return ops.reshape(x, (*outer, channels * r * r, height // r, width // r))
+
+
+def channel_shuffle(input: Any, groups: int) -> Any:
+    """The channels of each group dealt out over all groups: (N, C, ...) -> (N, C, ...).
+
+    Source: Zhang et al., "ShuffleNet", CVPR 2018. Raises ValueError where the groups do not divide
+    the channels.
+
+    >>> import numpy as np
+    >>> channel_shuffle(np.arange(4.0).reshape(1, 4, 1), 2)[0, :, 0]
+    array([0., 2., 1., 3.])
+    """
+    if len(input.shape) < 3 or groups < 1 or input.shape[1] % groups:
+        raise LayerMismatch(
+            "channel_shuffle", f"expects (N, C, ...) with channels for {groups} groups", input.shape
+        )
+    n, channels, *sizes = input.shape
+    grouped = ops.reshape(input, (n, groups, channels // groups, -1))
+    return ops.reshape(ops.swapaxes(grouped, 1, 2), (n, channels, *sizes))
 
 
 def _factor(name: str, what: str, x: Any, value: Any) -> int:

@@ -23,6 +23,8 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     [0.96]
     """
     x1, x2 = ops.broadcast_arrays(*arrays_of(x1, x2))
+    if not x1.shape:  # a single number, as a vector of one
+        x1, x2 = ops.reshape(x1, (1,)), ops.reshape(x2, (1,))
     a, b = (x / ops.clip(ops.vector_norm(x, dim, True), eps) for x in (x1, x2))
     return ops.sum(a * b, dim)
 
