@@ -1143,13 +1143,13 @@ def no_forward(kind: type) -> str:
     return f"{kind.__name__} has no forward(): define def forward(self, x).{hint}"
 
 
-def not_a_module(name: str, value: Any) -> str:
+def not_a_module(container: str, name: str, value: Any) -> str:
     if isinstance(value, type):
         return (
-            f"Sequential: {value.__name__} is a class; write {value.__name__}(...) to make a "
+            f"{container}: {value.__name__} is a class; write {value.__name__}(...) to make a "
             "module of it"
         )
-    return f"Sequential: part {name} is {type(value).__name__}, not a module"
+    return f"{container}: part {name} is {type(value).__name__}, not a module"
 
 
 def state_keys(missing: list[str], unexpected: list[str]) -> str:

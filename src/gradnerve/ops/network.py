@@ -6,7 +6,7 @@ import math
 
 from gradnerve.backends import array_library, device
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import exp, sqrt
+from gradnerve.ops.elementwise import clip, exp, log, sqrt
 from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
 from gradnerve.ops.shape import expand_dims, matrix_transpose, reshape
@@ -130,6 +130,29 @@ def _(ct, logits):
 
 
 @operator
+def binary_cross_entropy(p, target):
+    """-(t log p + (1 - t) log(1 - p)) of each element; a logarithm below -100 counts as -100.
+
+    The gradient is that of the formula, with p (1 - p) at least 1e-12: at p = 0 it is large, not 0.
+    """
+    library = array_library(p, target)
+    tiny = math.exp(-100)
+    log_p = library.log(library.maximum(p, tiny))
+    return (target - 1) * library.log(library.maximum(1 - p, tiny)) - target * log_p
+
+
+@binary_cross_entropy.rule("p", r"\bar p = \bar y\,(p - t) / p (1 - p)")
+def _(ct, p, target):
+    return ct * (p - target) / clip(p * (1 - p), 1e-12)
+
+
+@binary_cross_entropy.rule("target", r"\bar t = \bar y\,(\log (1 - p) - \log p)")
+def _(ct, p):
+    tiny = math.exp(-100)
+    return ct * (log(clip(1 - p, tiny)) - log(clip(p, tiny)))
+
+
+@operator
 def layer_norm(x, weight, bias, axes, eps):
     """x with mean 0 and variance 1 over `axes` (the last ones), then times weight plus bias."""
     library = array_library(x)
@@ -156,3 +179,34 @@ def _(ct, x, weight, axes, eps, needs):
         g = ct if weight is None else ct * weight
         to_x = (g - mean(g, axes, True) - normed * mean(g * normed, axes, True)) / sigma
     return to_x, ct * normed if needs[1] else None, ct
+
+
+@operator
+def rescale(x, centre, scale, shift=None):
+    """(x - centre) · scale + shift: the last step of a normalisation. All have as many axes as x.
+
+    The statistics come from other operators, so the gradient that goes through them does too.
+    """
+    y = x - centre
+    y *= scale
+    if shift is not None:
+        y += shift
+    return y
+
+
+@rescale.rule(
+    "x, centre, scale, shift",
+    r"\bar x = \bar y\,s;\quad \bar c = -\bar y\,s;\quad \bar s = \bar y\,(x - c);\quad "
+    r"\bar t = \bar y",
+)
+def _(ct, x, centre, scale, shift, needs):
+    # The three are small: sum first, then multiply. The engine sums what is left to be summed.
+    small = [array.shape for array in (centre, scale, shift) if array is not None]
+    axes = tuple(i for i, n in enumerate(ct.shape) if n != 1 and all(s[i] == 1 for s in small))
+    total = sum(ct, axes, True) if needs[1] or needs[3] else None
+    return (
+        ct * scale if needs[0] else None,
+        -total * scale if needs[1] else None,
+        sum(ct * (x - centre), axes, True) if needs[2] else None,
+        total,
+    )
