@@ -758,6 +758,13 @@ ROWS = {
         numpy_cross_entropy,
         torch_cross_entropy,
     ),
+    "softmax_error": Row(
+        [S(normal(3, 4), np.array([0, 3, 1])), S(normal(4), np.array(2)),
+         S(normal(2, 3, 2), np.array([[0, 1, 1], [0, 0, 1]])), S(normal(0, 3), np.zeros(0, int)),
+         S(normal(2, 1), np.array([0, 0]))],
+        lambda x, target: scipy.special.softmax(x, -1) - np.eye(x.shape[-1])[target],
+        lambda t, x, target: t.softmax(x, -1) - t.eye(x.shape[-1], dtype=x.dtype)[target],
+    ),
     "layer_norm": Row(
         [S(normal(2, 4), normal(4), normal(4), (-1,), 1e-5),
          S(normal(2, 4), None, None, (-1,), 1e-5),

@@ -363,9 +363,12 @@ class SequentialLR(LRScheduler):
     >>> decay = ExponentialLR(optimizer, gamma=0.9)
     >>> schedule = SequentialLR(optimizer, [warm_up, decay], milestones=[2])
     >>> for _ in range(4):
-    ...     print(round(optimizer.lr, 4), end=" ")
+    ...     print(round(optimizer.lr, 4))
     ...     schedule.step()
-    0.5 0.75 1.0 0.9
+    0.5
+    0.75
+    1.0
+    0.9
     """
 
     def __init__(
