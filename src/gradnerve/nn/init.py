@@ -4,7 +4,7 @@ of `gn.manual_seed`.
 >>> import gradnerve as gn
 >>> layer = gn.nn.Linear(3, 2)
 >>> zeros_(layer.bias)
-Parameter([0., 0.], requires_grad=True)
+Tensor([0., 0.], dtype=float32, requires_grad=True)
 """
 
 from __future__ import annotations
