@@ -758,6 +758,13 @@ ROWS = {
         numpy_cross_entropy,
         torch_cross_entropy,
     ),
+    "softmax_error": Row(
+        [S(normal(3, 4), np.array([0, 3, 1])), S(normal(4), np.array(2)),
+         S(normal(2, 3, 2), np.array([[0, 1, 1], [0, 0, 1]])), S(normal(0, 3), np.zeros(0, int)),
+         S(normal(2, 1), np.array([0, 0]))],
+        lambda x, target: scipy.special.softmax(x, -1) - np.eye(x.shape[-1])[target],
+        lambda t, x, target: t.softmax(x, -1) - t.eye(x.shape[-1], dtype=x.dtype)[target],
+    ),
     "layer_norm": Row(
         [S(normal(2, 4), normal(4), normal(4), (-1,), 1e-5),
          S(normal(2, 4), None, None, (-1,), 1e-5),
@@ -767,6 +774,19 @@ ROWS = {
          S(normal(2, 3), None, normal(3), (-1,), 1e-5, peer=False)],
         numpy_layer_norm,
         torch_layer_norm,
+    ),
+    "rescale": Row(
+        [S(normal(2, 3, 4), normal(1, 3, 1), normal(1, 3, 1), normal(1, 3, 1)),
+         S(normal(2, 3), normal(1, 3), normal(1, 1)), S(normal(2, 3), normal(2, 1), normal(2, 3)),
+         S(normal(2, 3, 2), normal(2, 3, 1), normal(2, 1, 1), normal(1, 3, 1)),
+         S(normal(0, 3), normal(1, 3), normal(1, 3), None)],
+        lambda x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+        lambda torch, x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+    ),
+    "binary_cross_entropy": Row(
+        [S(between(0.1, 0.9, *shape), between(0, 1, *shape)) for shape in ((3, 2), (), (0, 2))],
+        lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)),
+        lambda torch, p, t: torch.nn.functional.binary_cross_entropy(p, t, reduction="none"),
     ),
     # Windows
     "convolve": Row(

@@ -9,7 +9,7 @@ from gradnerve.graph import operator
 from gradnerve.ops.elementwise import clip, exp, log, sqrt
 from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
-from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
+from gradnerve.ops.shape import expand_dims, matrix_transpose, reshape
 
 __all__ = [
     "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
@@ -48,10 +48,10 @@ def _(ct):
 @operator
 def gelu_gate(x):
     """(1 + tanh(√(2/π) (x + a x³))) / 2, a = 0.044715: near to the normal distribution's Φ(x)."""
-    y = x * x * GELU_CUBIC
-    y += 1
+    y = x * x
+    y *= ROOT_2_BY_PI * GELU_CUBIC
+    y += ROOT_2_BY_PI
     y *= x
-    y *= ROOT_2_BY_PI
     y = array_library(x).tanh(y)
     y += 1
     y *= 0.5
@@ -99,18 +99,34 @@ def _(ct, y, axis):
 def softmax_cross_entropy(logits, target):
     """-log softmax(logits)[target]: (..., C) and class numbers (...) -> (...)."""
     library = array_library(logits)
-    y = log_softmax(logits)
-    rows = library.reshape(y, (-1, y.shape[-1]))
+    x = logits - library.max(logits, axis=-1, keepdims=True)
+    rows = library.reshape(x, (-1, x.shape[-1]))
     first = library.arange(rows.shape[0], device=device(rows))
     picked = getitem(rows, (first, library.reshape(target, (-1,))))
-    return library.reshape(-picked, target.shape)
+    return library.log(library.sum(library.exp(x), axis=-1)) - library.reshape(picked, target.shape)
 
 
 @softmax_cross_entropy.rule("logits", r"\bar x = \bar y\,(\operatorname{softmax} x - 1_{target})")
 def _(ct, logits, target):
-    classes = array_library(target).arange(logits.shape[-1], device=device(target))
-    hit = astype(expand_dims(target, -1) == classes, logits.dtype)
-    return expand_dims(ct, -1) * (softmax(logits) - hit)
+    return expand_dims(ct, -1) * softmax_error(logits, target)
+
+
+@operator
+def softmax_error(logits, target):
+    """softmax(logits) - 1 at the target: (..., C) and class numbers (...) -> (..., C)."""
+    library = array_library(logits)
+    classes = library.arange(logits.shape[-1], device=device(target))
+    hit = library.astype(target[..., None] == classes, logits.dtype)
+    return softmax(logits) - hit
+
+
+@softmax_error.rule(
+    "logits",
+    r"\bar x = s \odot (\bar y - \textstyle\sum \bar y \odot s),\;s = \operatorname{softmax} x",
+)
+def _(ct, logits):
+    y = softmax(logits)
+    return y * (ct - sum(ct * y, -1, True))
 
 
 @operator
@@ -142,7 +158,8 @@ def layer_norm(x, weight, bias, axes, eps):
     library = array_library(x)
     centred = x - library.mean(x, axis=axes, keepdims=True)
     variance = library.mean(centred * centred, axis=axes, keepdims=True)
-    y = centred / library.sqrt(variance + eps)
+    y = centred
+    y /= library.sqrt(variance + eps)
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias
@@ -189,7 +206,7 @@ def _(ct, x, centre, scale, shift, needs):
     total = sum(ct, axes, True) if needs[1] or needs[3] else None
     return (
         ct * scale if needs[0] else None,
-        -total * scale if needs[1] else None,
+        None if total is None else -total * scale,
         sum(ct * (x - centre), axes, True) if needs[2] else None,
         total,
     )

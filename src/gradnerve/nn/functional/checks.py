@@ -7,7 +7,7 @@ from operator import index
 from typing import Any
 
 from gradnerve import errors, ops
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, is_whole
 from gradnerve.errors import LayerMismatch
 from gradnerve.ops.shape import as_tensor_or_array, plain
 from gradnerve.ops.window import Taps, Window
@@ -108,11 +108,6 @@ def of_one_shape(name: str, input: Any, target: Any) -> tuple[Any, Any]:
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(errors.loss_shapes(name, tuple(input.shape), tuple(target.shape)))
     return input, target
-
-
-def is_whole(array: Any) -> bool:
-    """Whether the elements are whole numbers (not booleans)."""
-    return bool(array_library(array).isdtype(array.dtype, "integral"))
 
 
 def check_whole(name: str, index: Any) -> None:
