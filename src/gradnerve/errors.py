@@ -1685,14 +1685,24 @@ def no_coordinator(host: str, port: int, timeout: float, error: OSError) -> str:
     )
 
 
-def not_all_came(processes: int, timeout: float, error: Exception) -> str:
-    """Fewer processes than were announced, or two with one number."""
-    text = str(error)
-    if "ALREADY_EXISTS" in text or "different incarnation" in text or "ABORTED" in text:
-        return "another process has this number already: give each its own, from 0"
+def joined_late(error: RuntimeError) -> str:
+    """join() after JAX has computed something, or twice."""
     return (
-        f"not all of {processes} processes were there after {timeout:g} s: start the same command "
-        f"once for each, with its own number ({text.splitlines()[0][:200]})"
+        "join has to be called once, and before anything that JAX computes: make it the first line "
+        f"after the imports ({str(error).splitlines()[0][:200]})"
+    )
+
+
+def not_all_came(at: str, process: int, processes: int, timeout: float, left: float) -> str:
+    """Fewer processes than were announced; or two with one number, of which one notices at once."""
+    if left > 0:
+        return (
+            f"another process has number {process} too, or process 0 has stopped: start one of "
+            f"each number from 0 to {processes - 1}"
+        )
+    return (
+        f"not all of {processes} processes were at {at} after {timeout:g} s: start the same "
+        f"command once, and only once, for each number from 0 to {processes - 1}"
     )
 
 
@@ -1714,9 +1724,10 @@ def other_settings(name: str, value: Any, process: int, other: Any) -> str:
     )
 
 
-def process_gone(text: str) -> str:
+def process_gone(text: str = "") -> str:
     """Another process cannot be reached any more."""
     return (
-        "another process has stopped, hangs, or cannot be reached any more, so this one stops too; "
-        f"see the others' messages ({text.splitlines()[0][:200]})"
+        "another process has stopped, hangs, cannot be reached any more, or was started twice, so "
+        "this one stops too; see the others' messages. A run goes on from its last whole epoch, "
+        f"with --resume{text and f' ({text.splitlines()[0][:200]})'}"
     )

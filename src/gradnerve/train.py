@@ -422,10 +422,15 @@ def _load_checkpoint(
         arrays = io.load_weights(folder / CHECKPOINT)
         about = io.load_metadata(folder / CHECKPOINT)
         was = about["options"]
-    except (OSError, ValueError, KeyError):
+    except FileNotFoundError:
         raise RunFolderError(
             f"'{folder}' has no checkpoint to go on from: its run is complete, or had not finished "
             "an epoch"
+        ) from None
+    except (OSError, ValueError, KeyError) as error:
+        raise RunFolderError(
+            f"cannot go on from '{folder}': its {CHECKPOINT} is damaged, or cannot be read "
+            f"({error}). A run that is stopped leaves a whole one; was it copied?"
         ) from None
     for name, value in options.items():
         if was[name] != value:

@@ -105,9 +105,8 @@ def spelled(name: str) -> str:
 
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
-    library = libraries.get(type(values[0]))
-    if library is not None:  # most often
-        return library
+    if len(values) == 1 and type(values[0]) in libraries:  # most often
+        return libraries[type(values[0])]
     library = array_library(*values)
     if not library.__name__.startswith(__name__) or any(hasattr(v, "_record") for v in values):
         raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
