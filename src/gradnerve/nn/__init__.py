@@ -2,6 +2,7 @@
 
 from gradnerve.nn import functional as functional
 from gradnerve.nn import init as init
+from gradnerve.nn import utils as utils
 from gradnerve.nn.layers import *
 from gradnerve.nn.module import Module as Module
 from gradnerve.nn.module import Parameter as Parameter
