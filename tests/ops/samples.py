@@ -815,6 +815,19 @@ ROWS = {
         numpy_layer_norm,
         torch_layer_norm,
     ),
+    "rescale": Row(
+        [S(normal(2, 3, 4), normal(1, 3, 1), normal(1, 3, 1), normal(1, 3, 1)),
+         S(normal(2, 3), normal(1, 3), normal(1, 1)), S(normal(2, 3), normal(2, 1), normal(2, 3)),
+         S(normal(2, 3, 2), normal(2, 3, 1), normal(2, 1, 1), normal(1, 3, 1)),
+         S(normal(0, 3), normal(1, 3), normal(1, 3), None)],
+        lambda x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+        lambda torch, x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+    ),
+    "binary_cross_entropy": Row(
+        [S(between(0.1, 0.9, *shape), between(0, 1, *shape)) for shape in ((3, 2), (), (0, 2))],
+        lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)),
+        lambda torch, p, t: torch.nn.functional.binary_cross_entropy(p, t, reduction="none"),
+    ),
     # Windows
     "convolve": Row(
         [S(x, w, window, groups) for x, w, _, window, groups, _ in convolutions()]
