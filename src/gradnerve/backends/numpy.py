@@ -393,6 +393,28 @@ def masked(x: Array, keep: Array, zero: Any = 0.0) -> Array:
     return (x.view(bits) & np.negative(keep.view(np.int8))).view(x.dtype)
 
 
+def where(condition: Any, x1: Any, x2: Any) -> Array:
+    """x1 where the condition holds, else x2: of large arrays by their bits, as in `masked`."""
+    arrays = [x for x in (x1, x2) if type(x) is np.ndarray]
+    x = arrays[0] if arrays else None
+    if (
+        x is None
+        or x.size < 4096
+        or type(condition) is not np.ndarray
+        or condition.dtype.char != "?"
+        or (bits := BITS.get(x.dtype.char)) is None
+        or any(y.dtype is not x.dtype or y.shape != condition.shape for y in arrays)
+        or not all(type(y) in (np.ndarray, float, int) for y in (x1, x2))
+    ):
+        return np.where(condition, x1, x2)
+    keep = np.negative(condition.view(np.int8))
+    a, b = (np.asarray(y, x.dtype).view(bits) for y in (x1, x2))
+    y = a ^ b
+    y &= keep
+    y ^= b
+    return y.view(x.dtype)
+
+
 # --- Scans and sorting ----------------------------------------------------------------------------
 
 

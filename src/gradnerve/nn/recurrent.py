@@ -33,18 +33,12 @@ def rnn_step(state: State, gates: Any, hidden: Any, activation: Any) -> State:
 
 def lstm_step(state: State, gates: Any, hidden: Any, activation: Any = None) -> State:
     """c' = f c + i g; h' = o tanh(c'): the gates i, f, o are sigmoids, g is a tanh."""
-    i, f, g, o = ops.split(gates + hidden, 4, -1)
-    c = ops.sigmoid(f) * state[1] + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(c), c
+    return ops.lstm_cell(gates + hidden, state[1])
 
 
 def gru_step(state: State, gates: Any, hidden: Any, activation: Any = None) -> State:
     """h' = (1-z) n + z h, with n = tanh(x_n + r h_n); the gates r and z are sigmoids."""
-    r, z, n = ops.split(gates, 3, -1)
-    hr, hz, hn = ops.split(hidden, 3, -1)
-    z = ops.sigmoid(z + hz)
-    n = ops.tanh(n + ops.sigmoid(r + hr) * hn)
-    return (n + z * (state[0] - n),)
+    return (ops.gru_cell(gates, hidden, state[0]),)
 
 
 ACTIVATIONS = {"tanh": ops.tanh, "relu": F.relu}

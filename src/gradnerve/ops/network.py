@@ -206,7 +206,7 @@ def _(ct, x, centre, scale, shift, needs):
     total = sum(ct, axes, True) if needs[1] or needs[3] else None
     return (
         ct * scale if needs[0] else None,
-        -total * scale if needs[1] else None,
+        None if total is None else -total * scale,
         sum(ct * (x - centre), axes, True) if needs[2] else None,
         total,
     )

@@ -233,8 +233,9 @@ def hardswish(input: Any, inplace: bool = False) -> Any:
     Source: Howard et al., "Searching for MobileNetV3", 2019.
     """
     x = as_tensor_or_array(input)
-    inside = ops.where(x >= 3, 0.0, x)  # so that the gradient at 3 is 1, as above
-    return ops.where(x <= -3, 0.0, ops.where(x >= 3, x, inside * (inside + 3) / 6))
+    low, high = x <= -3, x >= 3
+    inside = ops.where(low | high, 0.0, x)
+    return ops.where(low, 0.0, ops.where(high, x, inside * (inside + 3) / 6))
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:

@@ -41,7 +41,7 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing is from 0 to 1, not {label_smoothing}")
     target = as_tensor_or_array(target, input)
     if tuple(target.shape) == tuple(input.shape) and not is_whole(plain(target)):
-        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if weight is None and label_smoothing == 0 and len(input.shape) <= 2:
         classes, counted = _classes("cross_entropy", input, target, ignore_index)
         losses = ops.softmax_cross_entropy(input, classes)
@@ -56,9 +56,11 @@ def cross_entropy(
 
 
 def _soft_cross_entropy(
-    input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float
+    input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Any:
     axis = _class_axis(input)
+    if ignore_index >= 0:
+        raise ValueError("cross_entropy: ignore_index is for class numbers, not for probabilities")
     _check_weight("cross_entropy", weight, input.shape[axis])
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[axis]

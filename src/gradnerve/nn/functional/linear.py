@@ -182,18 +182,16 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     index = plain(tensor)
     check_whole("one_hot", index)
     library = array_library(index)
+    known = size(index) and is_concrete(index)
     if num_classes == -1:
-        if not size(index):
-            raise ValueError("one_hot: of no class numbers num_classes cannot be told: give it")
-        num_classes = int(index.max()) + 1
+        if not known:
+            raise ValueError("one_hot: num_classes cannot be told of no class numbers: give it")
+        num_classes = max(1, int(index.max()) + 1)
     if num_classes < 1:
         raise ValueError(f"one_hot: num_classes is 1 or more, not {num_classes}")
-    if size(index) and is_concrete(index):
-        low, high = int(index.min()), int(index.max())
-        if low < 0 or high >= num_classes:
-            raise ValueError(
-                f"one_hot: class {low if low < 0 else high} is not among 0 to {num_classes - 1}"
-            )
+    if known and (int(index.min()) < 0 or int(index.max()) >= num_classes):
+        wrong = int(index.min() if index.min() < 0 else index.max())
+        raise ValueError(f"one_hot: class {wrong} is not among 0 to {num_classes - 1}")
     classes = library.arange(num_classes, device=device(index))
     hot = library.astype(library.expand_dims(index, axis=-1) == classes, library.int64)
     return Tensor(hot) if isinstance(tensor, Tensor) else hot

@@ -83,6 +83,8 @@ def batch_norm(
     Raises ValueError where shapes do not fit, or there is one value only to take a variance of.
     """
     x, name = as_tensor_or_array(input), "batch_norm"
+    if eps <= 0:
+        raise ValueError(f"{name}: eps is above 0, not {eps}")
     if 0 in x.shape:  # of nothing there are no statistics
         return x
     channels = _channels(name, x, weight, bias, running_mean, running_var)

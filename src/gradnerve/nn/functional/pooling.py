@@ -340,9 +340,13 @@ def _fractional_max_pool(
                     name, f"has {m} windows of {k}, too many for a length of {n}", x.shape
                 )
         library = array_library(plain(x))
-        drawn = (
-            plain(samples) if samples is not None else drawn_like(plain(x), (*x.shape[:2], ndim))
-        )
+        drawn = drawn_like(plain(x), (*x.shape[:2], ndim)) if samples is None else plain(samples)
+        enough = len(drawn.shape) == 3 and drawn.shape[0] >= x.shape[0]
+        if not enough or tuple(drawn.shape[1:]) != (x.shape[1], ndim):
+            raise LayerMismatch(
+                name, f"expects _random_samples (N, C, {ndim}), got {tuple(drawn.shape)}", x.shape
+            )
+        drawn = drawn[: x.shape[0]]
         # Of each axis the places that windows see, (N, C, windows, kernel), as PyTorch places
         # them: steps of (length - kernel) / (windows - 1), rounded down from a random start on.
         places = []
@@ -369,11 +373,8 @@ def _greatest_of(x: Any, places: list[Any], return_indices: bool) -> Any:
         shape[2 + axis], shape[2 + ndim + axis] = place.shape[2:]
         flat = flat * n + library.reshape(place, tuple(shape))
     outer, counts = tuple(x.shape[:2]), tuple(p.shape[2] for p in places)
-    flat = library.reshape(flat, (*outer, math.prod(counts), -1))
-    seen = ops.take_along_axis(
-        ops.reshape(x, (*outer, 1, -1)), library.reshape(flat, (*outer, 1, -1)), -1
-    )
-    seen = ops.reshape(seen, flat.shape)
+    flat = library.reshape(flat, (*outer, math.prod(counts), math.prod(p.shape[3] for p in places)))
+    seen = ops.take_along_axis(ops.reshape(x, (*outer, 1, math.prod(sizes))), flat, -1)
     best = library.argmax(plain(seen), axis=-1)[..., None]
     y = ops.reshape(ops.take_along_axis(seen, best, -1), (*outer, *counts))
     if not return_indices:

@@ -54,8 +54,8 @@ class ReLU(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.relu(x)
+    def forward(self, input: Any) -> Any:
+        return F.relu(input)
 
 
 class ReLU6(Function):
@@ -64,8 +64,8 @@ class ReLU6(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.relu6(x)
+    def forward(self, input: Any) -> Any:
+        return F.relu6(input)
 
 
 class LeakyReLU(Function):
@@ -74,8 +74,8 @@ class LeakyReLU(Function):
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         self.negative_slope = negative_slope
 
-    def forward(self, x: Any) -> Any:
-        return F.leaky_relu(x, self.negative_slope)
+    def forward(self, input: Any) -> Any:
+        return F.leaky_relu(input, self.negative_slope)
 
 
 class PReLU(Function):
@@ -88,8 +88,8 @@ class PReLU(Function):
         self.num_parameters = num_parameters
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
-    def forward(self, x: Any) -> Any:
-        return F.prelu(x, self.weight)
+    def forward(self, input: Any) -> Any:
+        return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         """How many slopes it has."""
@@ -102,8 +102,8 @@ class RReLU(Function):
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False):
         self.lower, self.upper = lower, upper
 
-    def forward(self, x: Any) -> Any:
-        return F.rrelu(x, self.lower, self.upper, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.rrelu(input, self.lower, self.upper, self.training)
 
 
 class ELU(Function):
@@ -112,8 +112,8 @@ class ELU(Function):
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
-        return F.elu(x, self.alpha)
+    def forward(self, input: Any) -> Any:
+        return F.elu(input, self.alpha)
 
 
 class SELU(Function):
@@ -122,8 +122,8 @@ class SELU(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.selu(x)
+    def forward(self, input: Any) -> Any:
+        return F.selu(input)
 
 
 class CELU(Function):
@@ -132,8 +132,8 @@ class CELU(Function):
     def __init__(self, alpha: float = 1.0, inplace: bool = False):
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
-        return F.celu(x, self.alpha)
+    def forward(self, input: Any) -> Any:
+        return F.celu(input, self.alpha)
 
 
 class Threshold(Function):
@@ -142,8 +142,8 @@ class Threshold(Function):
     def __init__(self, threshold: float, value: float, inplace: bool = False):
         self.threshold, self.value = threshold, value
 
-    def forward(self, x: Any) -> Any:
-        return F.threshold(x, self.threshold, self.value)
+    def forward(self, input: Any) -> Any:
+        return F.threshold(input, self.threshold, self.value)
 
 
 # --- Smooth ---------------------------------------------------------------------------------------
@@ -152,29 +152,29 @@ class Threshold(Function):
 class Sigmoid(Function):
     """1 / (1 + e⁻ˣ)."""
 
-    def forward(self, x: Any) -> Any:
-        return F.sigmoid(x)
+    def forward(self, input: Any) -> Any:
+        return F.sigmoid(input)
 
 
 class LogSigmoid(Function):
     """log(sigmoid(x)), exact where sigmoid(x) is nearly 0 or 1."""
 
-    def forward(self, x: Any) -> Any:
-        return F.logsigmoid(x)
+    def forward(self, input: Any) -> Any:
+        return F.logsigmoid(input)
 
 
 class Tanh(Function):
     """Hyperbolic tangent."""
 
-    def forward(self, x: Any) -> Any:
-        return F.tanh(x)
+    def forward(self, input: Any) -> Any:
+        return F.tanh(input)
 
 
 class Tanhshrink(Function):
     """x - tanh(x)."""
 
-    def forward(self, x: Any) -> Any:
-        return F.tanhshrink(x)
+    def forward(self, input: Any) -> Any:
+        return F.tanhshrink(input)
 
 
 class Softplus(Function):
@@ -183,15 +183,15 @@ class Softplus(Function):
     def __init__(self, beta: float = 1.0, threshold: float = 20.0):
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, x: Any) -> Any:
-        return F.softplus(x, self.beta, self.threshold)
+    def forward(self, input: Any) -> Any:
+        return F.softplus(input, self.beta, self.threshold)
 
 
 class Softsign(Function):
     """x / (1 + |x|)."""
 
-    def forward(self, x: Any) -> Any:
-        return F.softsign(x)
+    def forward(self, input: Any) -> Any:
+        return F.softsign(input)
 
 
 class SiLU(Function):
@@ -200,8 +200,8 @@ class SiLU(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.silu(x)
+    def forward(self, input: Any) -> Any:
+        return F.silu(input)
 
 
 class Mish(Function):
@@ -210,8 +210,8 @@ class Mish(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.mish(x)
+    def forward(self, input: Any) -> Any:
+        return F.mish(input)
 
 
 class GELU(Function):
@@ -220,8 +220,8 @@ class GELU(Function):
     def __init__(self, approximate: str = "none"):
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Any:
-        return F.gelu(x, self.approximate)
+    def forward(self, input: Any) -> Any:
+        return F.gelu(input, self.approximate)
 
 
 # --- Of straight pieces ---------------------------------------------------------------------------
@@ -235,8 +235,8 @@ class Hardtanh(Function):
             raise ValueError(f"Hardtanh: min_val, {min_val}, is not below max_val, {max_val}")
         self.min_val, self.max_val = min_val, max_val
 
-    def forward(self, x: Any) -> Any:
-        return F.hardtanh(x, self.min_val, self.max_val)
+    def forward(self, input: Any) -> Any:
+        return F.hardtanh(input, self.min_val, self.max_val)
 
 
 class Hardsigmoid(Function):
@@ -245,8 +245,8 @@ class Hardsigmoid(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.hardsigmoid(x)
+    def forward(self, input: Any) -> Any:
+        return F.hardsigmoid(input)
 
 
 class Hardswish(Function):
@@ -255,8 +255,8 @@ class Hardswish(Function):
     def __init__(self, inplace: bool = False):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return F.hardswish(x)
+    def forward(self, input: Any) -> Any:
+        return F.hardswish(input)
 
 
 class Hardshrink(Function):
@@ -265,8 +265,8 @@ class Hardshrink(Function):
     def __init__(self, lambd: float = 0.5):
         self.lambd = lambd
 
-    def forward(self, x: Any) -> Any:
-        return F.hardshrink(x, self.lambd)
+    def forward(self, input: Any) -> Any:
+        return F.hardshrink(input, self.lambd)
 
 
 class Softshrink(Function):
@@ -275,8 +275,8 @@ class Softshrink(Function):
     def __init__(self, lambd: float = 0.5):
         self.lambd = lambd
 
-    def forward(self, x: Any) -> Any:
-        return F.softshrink(x, self.lambd)
+    def forward(self, input: Any) -> Any:
+        return F.softshrink(input, self.lambd)
 
 
 # --- Of a whole axis ------------------------------------------------------------------------------
@@ -288,8 +288,8 @@ class GLU(Function):
     def __init__(self, dim: int = -1):
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
-        return F.glu(x, self.dim)
+    def forward(self, input: Any) -> Any:
+        return F.glu(input, self.dim)
 
 
 class Softmax(Function):
@@ -298,8 +298,8 @@ class Softmax(Function):
     def __init__(self, dim: int):
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
-        return F.softmax(x, self.dim)
+    def forward(self, input: Any) -> Any:
+        return F.softmax(input, self.dim)
 
 
 class Softmin(Function):
@@ -308,8 +308,8 @@ class Softmin(Function):
     def __init__(self, dim: int):
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
-        return F.softmin(x, self.dim)
+    def forward(self, input: Any) -> Any:
+        return F.softmin(input, self.dim)
 
 
 class LogSoftmax(Function):
@@ -318,13 +318,13 @@ class LogSoftmax(Function):
     def __init__(self, dim: int):
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
-        return F.log_softmax(x, self.dim)
+    def forward(self, input: Any) -> Any:
+        return F.log_softmax(input, self.dim)
 
 
 class Softmax2d(Function):
     """The softmax over the channels at each place of (N, C, H, W) or (C, H, W)."""
 
-    def forward(self, x: Any) -> Any:
-        check_axes("Softmax2d", x, 2)
-        return F.softmax(x, -3)
+    def forward(self, input: Any) -> Any:
+        check_axes("Softmax2d", input, 2)
+        return F.softmax(input, -3)

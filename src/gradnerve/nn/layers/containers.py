@@ -49,7 +49,8 @@ class _Row(Module):
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
-            return type(self)(dict(list(self._named().items())[i]))
+            kind: Any = type(self)
+            return kind(dict(list(self._named().items())[i]))
         return list(self)[i]
 
     def __setitem__(self, i: int, module: Any) -> None:
@@ -94,11 +95,11 @@ class Sequential(_Row):
         else:
             self._number(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The input through each module in turn."""
         for module in self:
-            x = module(x)
-        return x
+            input = module(input)
+        return input
 
 
 class ModuleList(_Row):

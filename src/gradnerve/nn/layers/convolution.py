@@ -52,14 +52,14 @@ class _Conv(Module):
         self.weight = Parameter(uniform(shape, bound, dtype))
         self.bias = Parameter(uniform((out_channels,), bound, dtype)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The convolved input."""
         padding = self.padding
         if self.padding_mode != "zeros":
-            x = F.pad(x, self._margins(), mode=self.padding_mode)
+            input = F.pad(input, self._margins(), mode=self.padding_mode)
             padding = 0
         return getattr(F, f"conv{self.ndim}d")(
-            x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
+            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
 
     def _margins(self) -> tuple[int, ...]:
@@ -119,11 +119,11 @@ class _ConvTranspose(_Conv):
         )  # fmt: skip
         self.output_padding = output_padding
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The input through the adjoint of a convolution."""
         return getattr(F, f"conv_transpose{self.ndim}d")(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
-            self.dilation,
+            input, self.weight, self.bias, self.stride, self.padding, self.output_padding,
+            self.groups, self.dilation,
         )  # fmt: skip
 
 
@@ -157,8 +157,8 @@ class Unfold(Function):
         self.kernel_size, self.dilation = kernel_size, dilation
         self.padding, self.stride = padding, stride
 
-    def forward(self, x: Any) -> Any:
-        return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+    def forward(self, input: Any) -> Any:
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
 
 class Fold(Function):
@@ -171,7 +171,7 @@ class Fold(Function):
         self.output_size, self.kernel_size = output_size, kernel_size
         self.dilation, self.padding, self.stride = dilation, padding, stride
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         return F.fold(
-            x, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
+            input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
         )

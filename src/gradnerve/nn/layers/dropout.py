@@ -23,40 +23,40 @@ class Dropout(Function):
         check_probability(type(self).__name__, p)
         self.p = p
 
-    def forward(self, x: Any) -> Any:
-        return F.dropout(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.dropout(input, self.p, self.training)
 
 
 class Dropout1d(Dropout):
     """Whole channels of (N, C, L). See `F.dropout1d`."""
 
-    def forward(self, x: Any) -> Any:
-        return F.dropout1d(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.dropout1d(input, self.p, self.training)
 
 
 class Dropout2d(Dropout):
     """Whole channels of (N, C, H, W). See `F.dropout2d`."""
 
-    def forward(self, x: Any) -> Any:
-        return F.dropout2d(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.dropout2d(input, self.p, self.training)
 
 
 class Dropout3d(Dropout):
     """Whole channels of (N, C, D, H, W). See `F.dropout3d`."""
 
-    def forward(self, x: Any) -> Any:
-        return F.dropout3d(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.dropout3d(input, self.p, self.training)
 
 
 class AlphaDropout(Dropout):
     """Elements become selu's limit; mean and variance are kept. See `F.alpha_dropout`."""
 
-    def forward(self, x: Any) -> Any:
-        return F.alpha_dropout(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.alpha_dropout(input, self.p, self.training)
 
 
 class FeatureAlphaDropout(Dropout):
     """`AlphaDropout` of whole channels. See `F.feature_alpha_dropout`."""
 
-    def forward(self, x: Any) -> Any:
-        return F.feature_alpha_dropout(x, self.p, self.training)
+    def forward(self, input: Any) -> Any:
+        return F.feature_alpha_dropout(input, self.p, self.training)

@@ -40,9 +40,9 @@ class Linear(Module):
         self.weight = Parameter(uniform((out_features, in_features), bound, dtype))
         self.bias = Parameter(uniform((out_features,), bound, dtype)) if bias else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """x Wᵀ + b."""
-        return F.linear(x, self.weight, self.bias)
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Its sizes."""
@@ -120,13 +120,14 @@ class Embedding(Module):
         """A layer of a given table (V, D), which is not learned, unless `freeze` is False."""
         if len(embeddings.shape) != 2:
             raise ValueError(f"{cls.__name__}: a table has two axes, got {embeddings.shape}")
-        layer = cls(*embeddings.shape, _weight=embeddings, **options)
+        rows, width = embeddings.shape
+        layer = cls(rows, width, _weight=embeddings, **options)
         layer.weight.requires_grad = not freeze
         return layer
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         return F.embedding(
-            x, self.weight, self.padding_idx, self.max_norm, self.norm_type,
+            input, self.weight, self.padding_idx, self.max_norm, self.norm_type,
             self.scale_grad_by_freq, self.sparse,
         )  # fmt: skip
 
@@ -151,9 +152,9 @@ class EmbeddingBag(Embedding):
         )  # fmt: skip
         self.mode, self.include_last_offset = mode, include_last_offset
 
-    def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+    def forward(self, input: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
         return F.embedding_bag(
-            x, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
+            input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq,
             self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx,
         )  # fmt: skip
 
@@ -171,8 +172,8 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return x
+    def forward(self, input: Any) -> Any:
+        return input
 
 
 class Lambda(Module):
@@ -202,11 +203,11 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The flattened input."""
-        start, end = (axis_index(a, x, "Flatten") for a in (self.start_dim, self.end_dim))
-        flat = math.prod(x.shape[start : end + 1])
-        return ops.reshape(x, (*x.shape[:start], flat, *x.shape[end + 1 :]))
+        start, end = (axis_index(a, input, "Flatten") for a in (self.start_dim, self.end_dim))
+        flat = math.prod(input.shape[start : end + 1])
+        return ops.reshape(input, (*input.shape[:start], flat, *input.shape[end + 1 :]))
 
 
 class Unflatten(Function):
@@ -220,9 +221,11 @@ class Unflatten(Function):
     def __init__(self, dim: int, unflattened_size: Any):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
-    def forward(self, x: Any) -> Any:
-        axis = axis_index(self.dim, x, "Unflatten")
-        return ops.reshape(x, (*x.shape[:axis], *self._sizes(x, axis), *x.shape[axis + 1 :]))
+    def forward(self, input: Any) -> Any:
+        axis = axis_index(self.dim, input, "Unflatten")
+        return ops.reshape(
+            input, (*input.shape[:axis], *self._sizes(input, axis), *input.shape[axis + 1 :])
+        )
 
     def _sizes(self, x: Any, axis: int) -> tuple[int, ...]:
         sizes, n = self.unflattened_size, x.shape[axis]

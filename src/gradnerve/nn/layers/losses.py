@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradnerve.nn import functional as F
-from gradnerve.nn.layers.plain import Function
-from gradnerve.tensor import Tensor
+from gradnerve.nn.layers.plain import Function, buffer
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss", "CosineSimilarity",
@@ -16,11 +15,6 @@ __all__ = [
     "MultiMarginLoss", "NLLLoss", "PairwiseDistance", "PoissonNLLLoss", "SmoothL1Loss",
     "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
 ]  # fmt: skip
-
-
-def buffer(weight: Any) -> Any:
-    """Weights as a Tensor, so that they move with the model and are in its state dict."""
-    return weight if weight is None or isinstance(weight, Tensor) else Tensor(weight)
 
 
 # --- Similarities ---------------------------------------------------------------------------------
@@ -87,6 +81,8 @@ class HuberLoss(Function):
     """A parabola near 0, else a line. See `F.huber_loss`."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0):
+        if not isinstance(delta, (int, float)):
+            raise TypeError(f"HuberLoss: delta is a number, not {delta!r}")
         self.reduction = reduction
         self.delta = delta
 

@@ -26,12 +26,12 @@ class _Norm(Module):
 
     def __init__(
         self, num_features: int, eps: float, momentum: float | None, affine: bool,
-        track_running_stats: bool, dtype: Any,
+        track_running_stats: bool, dtype: Any, bias: bool,
     ):  # fmt: skip
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
         tracked = track_running_stats
         self.running_mean = Tensor(np.zeros(num_features, dtype)) if tracked else None
         self.running_var = Tensor(np.ones(num_features, dtype)) if tracked else None
@@ -56,29 +56,31 @@ class _BatchNorm(_Norm):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
-        affine: bool = True, track_running_stats: bool = True, dtype: Any = "float32",
+        affine: bool = True, track_running_stats: bool = True, dtype: Any = "float32", *,
+        bias: bool = True,
     ):  # fmt: skip
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def forward(self, x: Any) -> Any:
-        if len(x.shape) not in self.ndims:
+    def forward(self, input: Any) -> Any:
+        if len(input.shape) not in self.ndims:
             raise LayerMismatch(
                 type(self).__name__,
-                f"expects an input {self.wanted}, got {len(x.shape)} axes",
-                x.shape,
+                f"expects an input {self.wanted}, got {len(input.shape)} axes",
+                input.shape,
             )
-        check_features(type(self).__name__, x, 1, self.num_features)
+        check_features(type(self).__name__, input, 1, self.num_features)
+        count = self.num_batches_tracked if self.training else None
         momentum: Any = self.momentum or 0.0
-        if self.training and self.num_batches_tracked is not None:
-            count = self.num_batches_tracked
-            update("batch_norm", count, count.data + 1)
-            if self.momentum is None:
-                momentum = 1 / array_library(count.data).astype(count.data, "float64")
+        if count is not None and self.momentum is None:
+            momentum = 1 / array_library(count.data).astype(count.data + 1, "float64")
         # In training the running statistics are only updated, in evaluation they are used.
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias,
+        y = F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias,
             self.training or self.running_mean is None, momentum, self.eps,
         )  # fmt: skip
+        if count is not None:
+            update("batch_norm", count, count.data + 1)
+        return y
 
 
 class BatchNorm1d(_BatchNorm):
@@ -88,8 +90,8 @@ class BatchNorm1d(_BatchNorm):
     >>> layer = BatchNorm1d(1)
     >>> layer(np.array([[1.0], [3.0]], np.float32)).data.round(3).tolist()
     [[-1.0], [1.0]]
-    >>> layer.running_mean.data.round(3).tolist()
-    [0.2]
+    >>> layer.running_mean
+    Tensor([0.2], dtype=float32)
     """
 
     ndims, wanted = (2, 3), "(N, C) or (N, C, L)"
@@ -112,18 +114,18 @@ class _InstanceNorm(_Norm):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = False,
-        track_running_stats: bool = False, dtype: Any = "float32",
+        track_running_stats: bool = False, dtype: Any = "float32", *, bias: bool = True,
     ):  # fmt: skip
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype, bias)
 
-    def forward(self, x: Any) -> Any:
-        check_axes(type(self).__name__, x, self.ndim)
-        single = len(x.shape) == self.ndim + 1
-        check_features(type(self).__name__, x, 0 if single else 1, self.num_features)
+    def forward(self, input: Any) -> Any:
+        check_axes(type(self).__name__, input, self.ndim)
+        single = len(input.shape) == self.ndim + 1
+        check_features(type(self).__name__, input, 0 if single else 1, self.num_features)
         y = F.instance_norm(
-            ops.expand_dims(x, 0) if single else x, self.running_mean, self.running_var,
-            self.weight, self.bias, self.training or self.running_mean is None, self.momentum,
-            self.eps,
+            ops.expand_dims(input, 0) if single else input, self.running_mean, self.running_var,
+            self.weight, self.bias, self.training or self.running_mean is None,
+            self.momentum or 0.0, self.eps,
         )  # fmt: skip
         return ops.squeeze(y, 0) if single else y
 
@@ -160,7 +162,7 @@ class GroupNorm(Module):
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
-        dtype: Any = "float32",
+        dtype: Any = "float32", *, bias: bool = True,
     ):  # fmt: skip
         if num_groups < 1 or num_channels % num_groups:
             raise ValueError(
@@ -169,10 +171,10 @@ class GroupNorm(Module):
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
         self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
 
-    def forward(self, x: Any) -> Any:
-        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+    def forward(self, input: Any) -> Any:
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Its groups and channels."""
@@ -197,8 +199,8 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None
 
-    def forward(self, x: Any) -> Any:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Any) -> Any:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Its shape."""
@@ -219,8 +221,8 @@ class RMSNorm(Module):
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
 
-    def forward(self, x: Any) -> Any:
-        return F.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+    def forward(self, input: Any) -> Any:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
     def extra_repr(self) -> str:
         """Its shape."""
@@ -235,5 +237,5 @@ class LocalResponseNorm(Function):
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x: Any) -> Any:
-        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+    def forward(self, input: Any) -> Any:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradnerve.nn import functional as F
-from gradnerve.nn.layers.plain import Function
+from gradnerve.nn.layers.plain import Function, buffer
 from gradnerve.nn.module import Module
 
 __all__ = [
@@ -27,10 +27,10 @@ class _MaxPool(Module):
         self.padding, self.dilation = padding, dilation
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The pooled input."""
         return getattr(F, f"max_pool{self.ndim}d")(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+            input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
             self.return_indices,
         )  # fmt: skip
 
@@ -68,11 +68,11 @@ class _AvgPool(Module):
         self.padding, self.ceil_mode = padding, ceil_mode
         self.count_include_pad, self.divisor_override = count_include_pad, divisor_override
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The pooled input."""
         return getattr(F, f"avg_pool{self.ndim}d")(
-            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-            self.divisor_override,
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode,
+            self.count_include_pad, self.divisor_override,
         )  # fmt: skip
 
     def extra_repr(self) -> str:
@@ -91,10 +91,15 @@ class AvgPool1d(_AvgPool):
     ):  # fmt: skip
         super().__init__(kernel_size, stride, padding, ceil_mode, count_include_pad)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The pooled input."""
         return F.avg_pool1d(
-            x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
         )
 
 
@@ -118,9 +123,9 @@ class _AdaptivePool(Module):
     def __init__(self, output_size: Any):
         self.output_size = output_size
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The pooled input."""
-        return getattr(F, self.function)(x, self.output_size)
+        return getattr(F, self.function)(input, self.output_size)
 
     def extra_repr(self) -> str:
         """Its size."""
@@ -149,9 +154,9 @@ class _AdaptiveMaxPool(_AdaptivePool):
     def __init__(self, output_size: Any, return_indices: bool = False):
         self.output_size, self.return_indices = output_size, return_indices
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The pooled input."""
-        return getattr(F, self.function)(x, self.output_size, self.return_indices)
+        return getattr(F, self.function)(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
@@ -181,9 +186,9 @@ class _LPPool(Function):
         self.norm_type, self.kernel_size = norm_type, kernel_size
         self.stride, self.ceil_mode = stride, ceil_mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         return getattr(F, f"lp_pool{self.ndim}d")(
-            x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode
+            input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode
         )
 
 
@@ -218,11 +223,11 @@ class _FractionalMaxPool(Function):
         self.kernel_size, self.output_size, self.output_ratio = (
             kernel_size, output_size, output_ratio,
         )  # fmt: skip
-        self.return_indices, self._random_samples = return_indices, _random_samples
+        self.return_indices, self._random_samples = return_indices, buffer(_random_samples)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         return getattr(F, f"fractional_max_pool{self.ndim}d")(
-            x, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices,
             self._random_samples,
         )  # fmt: skip
 
@@ -245,9 +250,9 @@ class _MaxUnpool(Function):
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0):
         self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
-    def forward(self, x: Any, indices: Any, output_size: Any = None) -> Any:
+    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
         return getattr(F, f"max_unpool{self.ndim}d")(
-            x, indices, self.kernel_size, self.stride, self.padding, output_size
+            input, indices, self.kernel_size, self.stride, self.padding, output_size
         )
 
 

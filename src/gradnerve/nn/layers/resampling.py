@@ -28,10 +28,10 @@ class Upsample(Module):
         self.size, self.scale_factor, self.mode = size, scale_factor, mode
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """The resized input."""
         return F.interpolate(
-            x, self.size, self.scale_factor, self.mode, self.align_corners,
+            input, self.size, self.scale_factor, self.mode, self.align_corners,
             self.recompute_scale_factor,
         )  # fmt: skip
 
@@ -61,8 +61,8 @@ class PixelShuffle(Function):
     def __init__(self, upscale_factor: int):
         self.upscale_factor = upscale_factor
 
-    def forward(self, x: Any) -> Any:
-        return F.pixel_shuffle(x, self.upscale_factor)
+    def forward(self, input: Any) -> Any:
+        return F.pixel_shuffle(input, self.upscale_factor)
 
 
 class PixelUnshuffle(Function):
@@ -71,8 +71,8 @@ class PixelUnshuffle(Function):
     def __init__(self, downscale_factor: int):
         self.downscale_factor = downscale_factor
 
-    def forward(self, x: Any) -> Any:
-        return F.pixel_unshuffle(x, self.downscale_factor)
+    def forward(self, input: Any) -> Any:
+        return F.pixel_unshuffle(input, self.downscale_factor)
 
 
 class ChannelShuffle(Function):
@@ -81,8 +81,8 @@ class ChannelShuffle(Function):
     def __init__(self, groups: int):
         self.groups = groups
 
-    def forward(self, x: Any) -> Any:
-        return F.channel_shuffle(x, self.groups)
+    def forward(self, input: Any) -> Any:
+        return F.channel_shuffle(input, self.groups)
 
 
 # --- Margins: one number for all sides, or one for each, those of the last axis first -------------
@@ -103,9 +103,9 @@ class _Pad(Function):
             )
         self.padding = tuple(padding)
 
-    def forward(self, x: Any) -> Any:
-        check_axes(type(self).__name__, x, self.ndim)
-        return F.pad(x, self.padding, self.mode, self.value)
+    def forward(self, input: Any) -> Any:
+        check_axes(type(self).__name__, input, self.ndim)
+        return F.pad(input, self.padding, self.mode, self.value)
 
 
 class _ConstantPad(_Pad):
