@@ -679,6 +679,7 @@ def _check_closure(f: Any) -> None:
             learned = any(True for _ in value.named_parameters())
         else:
             learned = hasattr(value, "zero_grad") and hasattr(value, "step")  # an optimiser
+            learned = learned or hasattr(value, "get_last_lr")  # a schedule, which holds one
         if learned and not isinstance(value, type):
             raise RuntimeError(errors.jit_closure(function.__name__, name, value))
 

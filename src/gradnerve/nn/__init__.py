@@ -6,3 +6,4 @@ from gradnerve.nn import utils as utils
 from gradnerve.nn.layers import *
 from gradnerve.nn.module import Module as Module
 from gradnerve.nn.module import Parameter as Parameter
+from gradnerve.nn.recurrent import *

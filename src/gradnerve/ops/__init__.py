@@ -37,12 +37,11 @@ from gradnerve.ops.linalg import cofactor
 from gradnerve.ops.network import (
     binary_cross_entropy,
     gelu_gate,
-    gru_cell,
-    lstm_cell,
     rescale,
     softmax_error,
 )
 from gradnerve.ops.pad import extend, fold_margins
+from gradnerve.ops.recurrent import gru_cell, lstm, lstm_cell
 from gradnerve.ops.shape import as_tensor_or_array, sum_runs
 from gradnerve.ops.window import (
     Taps,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from gradnerve.backends import array_library, device, kernels
+from gradnerve.backends import array_library, device
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import clip, exp, log, sigmoid, sqrt, tanh
+from gradnerve.ops.elementwise import clip, exp, log, sqrt
 from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
-from gradnerve.ops.shape import concat, expand_dims, matrix_transpose, reshape
+from gradnerve.ops.shape import expand_dims, matrix_transpose, reshape
 
 __all__ = [
     "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
@@ -210,80 +210,3 @@ def _(ct, x, centre, scale, shift, needs):
         sum(ct * (x - centre), axes, True) if needs[2] else None,
         total,
     )
-
-
-# --- Recurrent cells ------------------------------------------------------------------------------
-
-
-@operator
-def lstm_cell(gates, c):
-    """What a step of an LSTM makes of its gates, before their functions, and its memory.
-
-    (..., 4H), (..., H) -> (..., H), (..., H): h' = o tanh(c'), c' = f c + i g, where i, f, g, o are
-    the quarters of the gates, through tanh for g and sigmoid for the others.
-    """
-    n, sigma, tanh = c.shape[-1], kernels(c).sigmoid, array_library(c).tanh
-    enter_forget = sigma(gates[..., : 2 * n])
-    new = tanh(gates[..., 2 * n : 3 * n])
-    c = enter_forget[..., n:] * c + enter_forget[..., :n] * new
-    return sigma(gates[..., 3 * n :]) * tanh(c), c
-
-
-@lstm_cell.rule(
-    "gates, c",
-    r"\bar c = f \odot e,\; e = \bar c' + \bar h' \odot o \odot (1 - \tanh^2 c');\quad"
-    r"\bar{gates} = (e \odot g,\; e \odot c,\; e \odot i,\; \bar h' \odot \tanh c')"
-    r"\;\text{times the slopes of their functions}",
-)
-def _(ct, y, gates, c):
-    n = c.shape[-1]
-    enter_forget = sigmoid(gates[..., : 2 * n])
-    enter, forget = enter_forget[..., :n], enter_forget[..., n:]
-    new, leave = tanh(gates[..., 2 * n : 3 * n]), sigmoid(gates[..., 3 * n :])
-    shown = tanh(y[1])
-    through = ct[0] * leave
-    to_c = ct[1] + (through - through * shown * shown)
-    of_new = to_c * enter
-    to_gates = [
-        of_new * new * (1 - enter),
-        to_c * c * forget * (1 - forget),
-        of_new - of_new * new * new,
-        through * shown * (1 - leave),
-    ]
-    return concat(to_gates, axis=-1), to_c * forget
-
-
-@operator
-def gru_cell(of_input, of_state, h):
-    """The next state of a GRU: (..., 3H), (..., 3H), (..., H) -> (..., H).
-
-    h' = (1 - z) n + z h; r and z are the sigmoids of the first thirds of the sum, and n the tanh of
-    the last third of `of_input` plus r times that of `of_state`.
-    """
-    n = h.shape[-1]
-    both = kernels(h).sigmoid(of_input[..., : 2 * n] + of_state[..., : 2 * n])
-    new = of_input[..., 2 * n :] + both[..., :n] * of_state[..., 2 * n :]
-    new = array_library(h).tanh(new)
-    return new + both[..., n:] * (h - new)
-
-
-@gru_cell.rule(
-    "of_input, of_state, h",
-    r"\bar h = z \odot \bar y;\quad \bar n = (1 - z) \odot (1 - n^2) \odot \bar y,\;"
-    r"\bar z = z \odot (1 - z) \odot (h - n) \odot \bar y,\;"
-    r"\bar r = r \odot (1 - r) \odot s_n \odot \bar n,\;"
-    r"\text{and}\; r \odot \bar n\; \text{for the state's}\; s_n",
-)
-def _(ct, of_input, of_state, h):
-    n = h.shape[-1]
-    both = sigmoid(of_input[..., : 2 * n] + of_state[..., : 2 * n])
-    reset, keep = both[..., :n], both[..., n:]
-    state = of_state[..., 2 * n :]
-    new = tanh(of_input[..., 2 * n :] + reset * state)
-    to_h = ct * keep
-    to_new = ct - to_h
-    to_new = to_new - to_new * new * new
-    to_reset = to_new * state * reset * (1 - reset)
-    to_keep = to_h * (h - new) * (1 - keep)
-    to_input = concat([to_reset, to_keep, to_new], axis=-1)
-    return to_input, concat([to_reset, to_keep, to_new * reset], axis=-1), to_h

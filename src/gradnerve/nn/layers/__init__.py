@@ -8,5 +8,4 @@ from gradnerve.nn.layers.linear import *
 from gradnerve.nn.layers.losses import *
 from gradnerve.nn.layers.normalization import *
 from gradnerve.nn.layers.pooling import *
-from gradnerve.nn.layers.recurrent import *
 from gradnerve.nn.layers.resampling import *

@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one batch, by PyTorch's names."""
+"""Sequences of several lengths in one batch: padded, or packed without the padding."""
 
 from __future__ import annotations
 
@@ -8,170 +8,102 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradnerve import ops
-from gradnerve.backends import constant, moved
+from gradnerve.backends import array_library, constant, moved
 from gradnerve.ops.shape import as_tensor_or_array, plain
-
-__all__ = [
-    "PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence",
-    "pad_sequence", "unpad_sequence",
-]  # fmt: skip
 
 
 class PackedSequence(NamedTuple):
-    """Sequences without padding: first elements, longest sequence first; then second elements.
+    """Sequences step by step, the longest first: at each step only those that have it."""
 
-    `batch_sizes[t]` says how many sequences have an element t. `sorted_indices` is the order from
-    the longest to the shortest, `unsorted_indices` the way back (None: they were in that order).
-    """
-
-    data: Any
-    batch_sizes: Any
-    sorted_indices: Any = None
-    unsorted_indices: Any = None
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The lengths, from the longest to the shortest."""
-        sizes = self.batch_sizes
-        return (sizes[:, None] > np.arange(sizes[0])).sum(axis=0)
+    data: Any  # (sum of all lengths, ...)
+    batch_sizes: np.ndarray  # how many sequences have step t
+    sorted_indices: np.ndarray | None = None  # which sequence stands at each place
+    unsorted_indices: np.ndarray | None = None
 
 
 def pack_padded_sequence(
     input: Any, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """A padded batch (T, N, ...), without its padding. `batch_first`: (N, T, ...).
+    """Sequences (T, N, ...), padded at their ends, without the padding.
 
-    Raises ValueError for lengths that are not one from 1 to T for each sequence, or that do not
-    fall, unless `enforce_sorted` is False.
+    Unless `enforce_sorted` is False the longest has to come first. Raises ValueError for lengths
+    that are not sorted, not from 1 to T, or not one for each sequence.
 
-    >>> import numpy as np
-    >>> packed = pack_padded_sequence(np.array([[1, 3], [2, 0]]), [2, 1])
-    >>> packed.data, packed.batch_sizes
-    (array([1, 3, 2]), array([2, 1]))
+    >>> x = np.array([[1.0, 4.0], [2.0, 0.0], [3.0, 0.0]])
+    >>> pack_padded_sequence(x, [3, 1]).data
+    array([1., 4., 2., 3.])
     """
-    input = as_tensor_or_array(input)
+    x = as_tensor_or_array(input)
     if batch_first:
-        input = ops.swapaxes(input, 0, 1)
-    lengths = np.asarray(moved(plain(as_tensor_or_array(lengths)), "numpy"))
-    steps, batch = input.shape[:2]
-    if lengths.shape != (batch,) or (lengths < 1).any() or (lengths > steps).any():
+        x = ops.permute_dims(x, (1, 0, *range(2, len(x.shape))))
+    sizes = np.asarray(moved(as_tensor_or_array(plain(lengths)), "numpy")).astype(int)
+    if sizes.shape != x.shape[1:2] or (sizes < 1).any() or (sizes > x.shape[0]).any():
         raise ValueError(
-            f"pack_padded_sequence: lengths are {batch} numbers from 1 to {steps}, one for each "
-            f"sequence of the batch, not {lengths.tolist()}"
+            f"pack_padded_sequence: expects a length from 1 to {x.shape[0]} for each of "
+            f"{x.shape[1]} sequences, got {sizes.tolist()}"
         )
-    if enforce_sorted and (np.diff(lengths) > 0).any():
+    order = np.argsort(-sizes, kind="stable")
+    if enforce_sorted and (np.diff(sizes) > 0).any():
         raise ValueError(
-            f"pack_padded_sequence: the lengths {lengths.tolist()} do not fall; sort the batch by "
-            "length, or give enforce_sorted=False"
+            "pack_padded_sequence: the longest sequence comes first; or pass enforce_sorted=False"
         )
-    order = None if enforce_sorted else np.argsort(-lengths, stable=True)
-    if order is not None:
-        lengths = lengths[order]
-    there = lengths > np.arange(lengths.max())[:, None]
-    when, which = np.nonzero(there)
-    if order is not None:
-        which = order[which]
-    data = ops.getitem(input, (constant(when, plain(input)), constant(which, plain(input))))
-    return PackedSequence(
-        data, there.sum(axis=1), order, None if order is None else np.argsort(order)
-    )
+    counts = (sizes > np.arange(sizes.max())[:, None]).sum(1)
+    steps = np.repeat(np.arange(len(counts)), counts)
+    places = np.concatenate([order[:count] for count in counts])
+    picks = constant(steps, plain(x)), constant(places, plain(x))
+    packed = ops.getitem(x, picks)
+    if enforce_sorted:
+        return PackedSequence(packed, counts)
+    return PackedSequence(packed, counts, order, np.argsort(order))
 
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0,
     total_length: int | None = None,
-) -> tuple[Any, Any]:  # fmt: skip
-    """A packed batch with padding again, (T, N, ...), and the lengths.
-
-    Raises ValueError for a `total_length` that is too short.
-
-    >>> import numpy as np
-    >>> pad_packed_sequence(PackedSequence(np.array([1.0, 3.0, 2.0]), np.array([2, 1])))
-    (array([[1., 3.],
-           [2., 0.]]), array([2, 1]))
-    """
-    padded, lengths = padded_sorted(sequence, padding_value, total_length)
-    if sequence.unsorted_indices is not None:
-        padded = ops.take(padded, sequence.unsorted_indices, 1)
-        lengths = lengths[sequence.unsorted_indices]
-    return (ops.swapaxes(padded, 0, 1) if batch_first else padded), lengths
-
-
-def padded_sorted(
-    sequence: PackedSequence, padding_value: float = 0.0, total_length: int | None = None
-) -> tuple[Any, np.ndarray]:
-    """A packed batch with padding, and the lengths, from the longest to the shortest."""
-    lengths, sizes = sequence.lengths, sequence.batch_sizes
-    steps = len(sizes) if total_length is None else total_length
-    if steps < len(sizes):
+) -> tuple[Any, np.ndarray]:  # fmt: skip
+    """The padded sequences, (T, N, ...), and their lengths: the inverse of packing."""
+    x, counts, order, _ = sequence
+    length, n = len(counts), int(counts[0])
+    if total_length is not None and total_length < length:
         raise ValueError(
-            f"pad_packed_sequence: total_length {steps} is less than the longest, {len(sizes)}"
+            f"pad_packed_sequence: total_length {total_length} is less than the longest, {length}"
         )
-    when = np.arange(steps)[:, None]
-    there = when < lengths
-    starts = np.cumsum([0, *sizes, *[0] * (steps - len(sizes))])[:steps]
-    place = np.where(there, starts[:, None] + np.arange(len(lengths)), 0)
-    data = as_tensor_or_array(sequence.data)
-    array = plain(data)
-    padded = ops.getitem(data, constant(place, array))
-    if there.all():
-        return padded, lengths
-    there = there.reshape(there.shape + (1,) * (len(array.shape) - 1))
-    return ops.where(constant(there, array), padded, padding_value), lengths
+    order = np.arange(n) if order is None else order
+    starts = np.cumsum(counts) - counts
+    rows = np.zeros((total_length or length, n), dtype=int)
+    inside = np.zeros(rows.shape, dtype=bool)
+    for t, count in enumerate(counts):
+        rows[t, order[:count]] = np.arange(starts[t], starts[t] + count)
+        inside[t, order[:count]] = True
+    y = ops.getitem(as_tensor_or_array(x), (constant(rows, plain(x)),))
+    mask = constant(inside.reshape(*inside.shape, *[1] * (len(y.shape) - 2)), plain(x))
+    y = ops.where(mask, y, padding_value)
+    if batch_first:
+        y = ops.permute_dims(y, (1, 0, *range(2, len(y.shape))))
+    return y, inside.sum(0)
 
 
 def pad_sequence(
     sequences: Sequence[Any], batch_first: bool = False, padding_value: float = 0.0
 ) -> Any:
-    """Sequences (T_i, ...) in one batch, (T, N, ...) with T the longest.
+    """Sequences (T_i, ...) in one array, (T, N, ...): the shorter ones get padding at their ends.
 
-    `batch_first`: (N, T, ...).
-
-    Raises ValueError for no sequences.
-
-    >>> import numpy as np
-    >>> pad_sequence([np.array([1.0, 2.0]), np.array([3.0])], batch_first=True)
-    array([[1., 2.],
-           [3., 0.]])
+    >>> pad_sequence([np.ones(2), np.ones(1)], batch_first=True)
+    array([[1., 1.],
+           [1., 0.]])
     """
-    sequences = [as_tensor_or_array(sequence) for sequence in sequences]
-    if not sequences:
-        raise ValueError("pad_sequence: there are no sequences; give it one or more")
-    steps = max(len(sequence) for sequence in sequences)
-    rows = []
-    for sequence in sequences:
-        margins = [(0, steps - len(sequence)), *[(0, 0)] * (len(sequence.shape) - 1)]
-        rows.append(ops.pad(sequence, margins, "constant", constant_values=padding_value))
-    return ops.stack(rows, axis=0 if batch_first else 1)
-
-
-def unpad_sequence(padded_sequences: Any, lengths: Any, batch_first: bool = False) -> list[Any]:
-    """The sequences of a padded batch, each in its length: what `pad_sequence` was given."""
-    padded = as_tensor_or_array(padded_sequences)
-    if not batch_first:
-        padded = ops.swapaxes(padded, 0, 1)
-    return [row[: int(n)] for row, n in zip(ops.unstack(padded), lengths, strict=True)]
+    arrays = [as_tensor_or_array(x) for x in sequences]
+    longest = max(x.shape[0] for x in arrays)
+    padded = []
+    for x in arrays:
+        data = plain(x)
+        missing = (longest - x.shape[0], *x.shape[1:])
+        padding = array_library(data).full_like(data[:1], padding_value)
+        padded.append(ops.concat([x, ops.broadcast_to(padding, missing)]))
+    return ops.stack(padded, axis=0 if batch_first else 1)
 
 
 def pack_sequence(sequences: Sequence[Any], enforce_sorted: bool = True) -> PackedSequence:
-    """Sequences of different lengths, packed; see `pack_padded_sequence`."""
-    lengths = [len(sequence) for sequence in sequences]
+    """Sequences (T_i, ...) without padding."""
+    lengths = [len(x) for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
-
-
-def packed_as(sequence: PackedSequence, padded: Any) -> PackedSequence:
-    """A padded batch, longest first, in the form of a packed one."""
-    packed = pack_padded_sequence(padded, sequence.lengths)
-    return sequence._replace(data=packed.data)
-
-
-def mask_of(lengths: np.ndarray, steps: int, like: Any) -> Any:
-    """(N,) -> (T, N, 1): which elements are no padding."""
-    return constant((np.arange(steps)[:, None] < lengths)[..., None], like)
-
-
-def reordered(states: Sequence[Any], order: Any) -> list[Any]:
-    """States (L, N, H) with their sequences in another order; None: as they are."""
-    if order is None:
-        return list(states)
-    return [ops.take(state, order, 1) for state in states]
