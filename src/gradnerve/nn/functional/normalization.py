@@ -98,8 +98,8 @@ def batch_norm(
     else:
         _check_several(name, x, count)
         mean, variance = ops.mean(x, axes, True), ops.var(x, axes, 0, True)
-        batch = (ops.reshape(plain(s), (channels,)) for s in (mean, variance))
-        _move(name, running_mean, running_var, *batch, count, momentum)
+        batch = [ops.reshape(plain(s), (channels,)) for s in (mean, variance)]
+        _move(name, (running_mean, running_var), batch, count, momentum)
     return _rescaled(x, mean, variance, weight, bias, eps)
 
 
@@ -124,8 +124,9 @@ def instance_norm(
     count = math.prod(x.shape[2:])
     _check_several(name, x, count)
     mean, variance = ops.mean(x, axes, True), ops.var(x, axes, 0, True)
-    batch = (ops.mean(ops.reshape(plain(s), (x.shape[0], channels)), 0) for s in (mean, variance))
-    _move(name, running_mean, running_var, *batch, count, momentum)
+    each = (ops.reshape(plain(s), (x.shape[0], channels)) for s in (mean, variance))
+    batch = [ops.mean(s, 0) for s in each]
+    _move(name, (running_mean, running_var), batch, count, momentum)
     return _rescaled(x, mean, variance, weight, bias, eps)
 
 
@@ -164,15 +165,11 @@ def _rescaled(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: flo
     return ops.rescale(x, mean, scale if weight is None else scale * weight, bias)
 
 
-def _move(
-    name: str, running_mean: Any, running_var: Any, mean: Any, variance: Any, count: int,
-    momentum: Any,
-) -> None:  # fmt: skip
-    """running ← (1 - momentum) running + momentum batch, of statistics over `count` values."""
-    unbiased = variance * (count / max(1, count - 1))
-    for running, batch in ((running_mean, mean), (running_var, unbiased)):
-        if running is not None:
-            update(name, running, plain(running) * (1 - momentum) + batch * momentum)
+def _move(name: str, running: Any, batch: Any, count: int, momentum: Any) -> None:
+    """running ← (1 - momentum) running + momentum batch: mean and variance of `count` values."""
+    for old, new, factor in zip(running, batch, (1.0, count / max(1, count - 1)), strict=True):
+        if old is not None:
+            update(name, old, plain(old) * (1 - momentum) + new * factor * momentum)
 
 
 def _channels(name: str, x: Any, *parameters: Any) -> int:
