@@ -27,9 +27,9 @@ from benchmarks.libraries import installed, with_columns, with_unguarded
 DOCS_NAME = "docs/benchmarks.md"
 DOCS = Path(__file__).parent.parent / DOCS_NAME
 STEPS = {
-    "tiny": mlp.TINY, "chain": chain, "mlp": mlp, "cnn": cnn, "resnet": resnet, "lstm": lstm, "gpt": gpt,
-    "attention": derivatives.ATTENTION, "cumsum": derivatives.CUMSUM, "sort": derivatives.SORT,
-    "embedding": derivatives.EMBEDDING, "solve": derivatives.SOLVE,
+    "tiny": mlp.TINY, "chain": chain, "mlp": mlp, "cnn": cnn, "resnet": resnet, "lstm": lstm,
+    "gpt": gpt, "attention": derivatives.ATTENTION, "cumsum": derivatives.CUMSUM,
+    "sort": derivatives.SORT, "embedding": derivatives.EMBEDDING, "solve": derivatives.SOLVE,
     "cholesky": derivatives.CHOLESKY, "hessian": derivatives.HESSIAN,
 }  # fmt: skip
 

@@ -176,7 +176,8 @@ def _words(library, F, permute, batch_norm):
         exp=library.exp, sin=library.sin, tanh=library.tanh, sigmoid=library.sigmoid, relu=F.relu,
         gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=library.softmax,
         linear=F.linear, conv2d=F.conv2d, max_pool2d=F.max_pool2d, layer_norm=F.layer_norm,
-        batch_norm=batch_norm, cross_entropy=F.cross_entropy, embedding=F.embedding, permute=permute, chunk=library.chunk,
+        batch_norm=batch_norm, cross_entropy=F.cross_entropy, embedding=F.embedding,
+        permute=permute, chunk=library.chunk,
     )  # fmt: skip
 
 
@@ -217,6 +218,7 @@ def words_of_jax():
         relu=lambda x: jnp.maximum(x, 0),
         gelu=lambda x: jax.nn.gelu(x, approximate=True), softmax=jax.nn.softmax,
         linear=linear, conv2d=conv2d, max_pool2d=max_pool2d, layer_norm=layer_norm,
-        batch_norm=batch_norm, cross_entropy=cross_entropy, embedding=lambda rows, table: table[rows],
-        permute=jnp.permute_dims, chunk=lambda x, n, axis: jnp.split(x, n, axis),
+        batch_norm=batch_norm, cross_entropy=cross_entropy,
+        embedding=lambda rows, table: table[rows], permute=jnp.permute_dims,
+        chunk=lambda x, n, axis: jnp.split(x, n, axis),
     )  # fmt: skip
