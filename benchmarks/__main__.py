@@ -91,6 +91,8 @@ def on_one_thread():
     import threadpoolctl
 
     threadpoolctl.threadpool_limits(1)
+    if hasattr(os, "sched_setaffinity"):  # XLA has as many threads as there are processors for it
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
