@@ -1,6 +1,7 @@
 """Weights go to a file and come back the same; a file is whole, or is not there."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -161,6 +162,18 @@ def test_nobody_sees_a_part(tmp_path):
 
     io.write_with(path, writer)
     assert path.read_text() == "whole"
+
+
+def test_what_has_a_name_is_on_the_disk(tmp_path, monkeypatch):
+    """First the content, under the other name; then the folder, which has the name."""
+    path, seen = tmp_path / "a.txt", []
+
+    def fsync(file):
+        seen.append((os.path.samestat(os.fstat(file), tmp_path.stat()), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    io.write(path, "one")
+    assert seen == [(False, False), (True, True)]
 
 
 def test_a_new_file_has_the_usual_permissions(tmp_path):

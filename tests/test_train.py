@@ -1,6 +1,7 @@
 """The training loop: that it learns, repeats itself, stops where it must, and keeps what it has."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -308,6 +309,47 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path):
         assert {**line, "seconds": 0} == {**other, "seconds": 0}
     with pytest.raises(train.RunFolderError, match="no checkpoint to go on from: its run is compl"):
         train.run(parts, halves(100), halves(20, 1), resume=parts, **same)
+
+
+@pytest.mark.parametrize("kept", [0, 100, -1])
+def test_a_checkpoint_cut_off_is_never_taken_for_a_good_one(tmp_path, kept):
+    train.run(tmp_path, halves(100), halves(20, 1), on_batch=interrupt_at(2, 1), **options())
+    path = tmp_path / train.CHECKPOINT
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(train.RunFolderError, match=r"checkpoint.safetensors is damaged, or cannot"):
+        train.run(tmp_path, halves(100), halves(20, 1), resume=tmp_path, **options())
+
+
+def test_a_run_killed_while_it_writes_goes_on_from_the_checkpoint_before(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        """Not to be caught, as a SIGKILL."""
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    train.run(whole, halves(100), halves(20, 1), **options(epochs=4))
+    write_bytes, written = Path.write_bytes, []
+
+    def half(path, data):
+        written.append(path.name)
+        if sum("checkpoint" in name for name in written) == 2:
+            write_bytes(path, data[: len(data) // 2])
+            raise Killed
+        return write_bytes(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", half)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # nor is there time to clear up
+        with pytest.raises(Killed):
+            train.run(parts, halves(100), halves(20, 1), **options(epochs=4))
+    assert any(name.startswith(".checkpoint-") for name in names(parts))
+    seen = []
+    train.run(
+        parts, halves(100), halves(20, 1), resume=parts, on_epoch=seen.append, **options(epochs=4)
+    )
+    assert [epoch.epoch for epoch in seen] == [2, 3, 4]
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (parts, whole)]
+    assert weights[0] == weights[1]
 
 
 def test_a_run_interrupted_in_its_first_epoch_keeps_the_weights(tmp_path):

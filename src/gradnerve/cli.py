@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import subprocess
 import sys
 import traceback
 import zlib
@@ -216,29 +215,28 @@ def _train(args: argparse.Namespace) -> int:
         raise BadInput(
             "--coordinator, --num-processes and --process-id go together, with --backend jax"
         )
-    with _last_words():
-        try:
-            from gradnerve import distributed
+    try:
+        from gradnerve import distributed
 
-            distributed.join(args.coordinator, args.num_processes, args.process_id)
-        except (ImportError, OSError, ValueError) as error:
-            raise BadInput(getattr(error, "strerror", None) or error) from None
-        if args.process_id == 0:
-            sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
-        os.dup2(2, 1)  # only process 0 prints, and Gloo, which tells how it connects, does not
-        try:
-            code = _train_here(args)
-        except BadInput as error:
-            distributed.leave(str(error))
-            code = _fail(error, 2)
-        except KeyboardInterrupt:
-            code = _fail("stopped by Ctrl-C", 130)
-        except BrokenPipeError:
-            code = 141
-        except Exception as error:
-            if not (reason := distributed.lost(error)):
-                traceback.print_exc()
-            code = _fail(reason or error, 1)
+        distributed.join(args.coordinator, args.num_processes, args.process_id)
+    except (ImportError, OSError, ValueError) as error:
+        raise BadInput(getattr(error, "strerror", None) or error) from None
+    if args.process_id == 0:
+        sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
+    os.dup2(2, 1)  # only process 0 prints, and Gloo, which tells how it connects, does not
+    try:
+        code = _train_here(args)
+    except BadInput as error:
+        distributed.leave(str(error))
+        code = _fail(error, 2)
+    except KeyboardInterrupt:
+        code = _fail("stopped by Ctrl-C", 130)
+    except BrokenPipeError:
+        code = 141
+    except Exception as error:
+        if not (reason := distributed.lost(error)):
+            traceback.print_exc()
+        code = _fail(reason or error, 1)
     if code:
         # JAX would first wait for the others, who may wait for this one. Process 0 goes last: with
         # it goes what connects them, and they may have something to say.
@@ -246,28 +244,6 @@ def _train(args: argparse.Namespace) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
-
-
-GONE = (
-    "gradnerve: this process was stopped, by JAX or from outside. If by JAX, another process "
-    "was never started, has stopped, hangs, or cannot be reached: see the others' messages. "
-    "What has been learned up to the last whole epoch is in the run's folder"
-)
-
-
-@contextmanager
-def _last_words() -> Iterator[None]:
-    """When another process is gone, JAX ends this one at once, from C++: let a helper say so.
-
-    It waits at a pipe, which is closed when this process ends, in whatever way.
-    """
-    says = "import sys\nif not sys.stdin.read(): print(sys.argv[1], file=sys.stderr)"
-    command = [sys.executable, "-S", "-c", says, GONE]
-    helper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        yield
-    finally:
-        helper.communicate("done")
 
 
 def _train_here(args: argparse.Namespace) -> int:

@@ -12,9 +12,12 @@ This module needs JAX. `gn.distributed` loads it when it is first used.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from math import prod
@@ -152,7 +155,7 @@ def _put(array: Any, place: Any) -> Any:
 
 
 def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
-    """Its arrays are in lists, one for each parameter."""
+    """Its arrays are in its state, a dict for each parameter."""
     if rules:
         raise TypeError(errors.rules_for_optimizer())
     devices = set(mesh.devices.flat)
@@ -160,16 +163,13 @@ def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
         at = getattr(tensor._data, "sharding", None)
         if at is None or at.device_set != devices:
             raise ValueError(errors.parameters_not_on_mesh(type(optimizer).__name__))
-    for slots in vars(optimizer).values():
-        if slots is optimizer.params or not isinstance(slots, list):
-            continue
-        for i, array in enumerate(slots):
+    for tensor, state in optimizer.state.items():
+        for name, array in state.items():
             if hasattr(array, "shape"):
-                data = optimizer.params[i]._data
-                place = data.sharding
-                if array.shape != data.shape:
+                place = tensor._data.sharding
+                if array.shape != tensor.shape:
                     place = _sharding("", array.shape, mesh, None)
-                slots[i] = _put(array, place)
+                state[name] = _put(array, place)
     return optimizer
 
 
@@ -262,11 +262,13 @@ def join(coordinator: str, processes: int, process: int, timeout: int = 60) -> N
     """Be process number `process` of so many, from 0; to be called before JAX is used.
 
     All run the same program. Process 0 listens at `coordinator`, "HOST:PORT", and the others find
-    it there. Then `mesh()` is over the devices of all. A process that dies or hangs stops the
-    others within a minute.
+    it there. Then `mesh()` is over the devices of all. If one dies or hangs the others end within a
+    minute, as they do if not all have come after `timeout` seconds: JAX ends them, the last line
+    that they print says why, and their exit code is 1.
 
-    Raises ValueError for an address or number that cannot be, ProcessLost where the others are not
-    there after `timeout` seconds, OSError where process 0 cannot listen.
+    Raises ValueError for an address or number that cannot be, RuntimeError where JAX was used
+    before, ProcessLost where process 0 is not there after `timeout` seconds, OSError where process
+    0 cannot listen.
     """
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -279,13 +281,38 @@ def join(coordinator: str, processes: int, process: int, timeout: int = 60) -> N
         _wait_for(host.strip("[]"), int(port), timeout)
     jax = _jax()
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    end = monotonic() + timeout
+    _on_abort(
+        lambda: errors.not_all_came(coordinator, process, processes, timeout, end - monotonic())
+    )
     try:
         jax.distributed.initialize(
             coordinator, processes, process,
             initialization_timeout=timeout, heartbeat_timeout_seconds=HEARTBEAT,
         )  # fmt: skip
-    except jax.errors.JaxRuntimeError as error:
-        raise ProcessLost(errors.not_all_came(processes, timeout, error)) from None
+    except RuntimeError as error:
+        raise RuntimeError(errors.joined_late(error)) from None
+    _on_abort(errors.process_gone)
+
+
+def _on_abort(reason: Callable[[], str]) -> None:
+    """JAX ends a process that has lost another one by abort(), from C++: say why, and exit with 1.
+
+    A handler of Python's own would only run once C++ had returned, which it does not.
+    """
+    if os.name != "posix":
+        return
+
+    def handler(_: int) -> None:
+        os.write(2, f"gradnerve: {reason()}\n".encode())
+        os._exit(1)
+
+    global _handler
+    _handler = ctypes.CFUNCTYPE(None, ctypes.c_int)(handler)
+    ctypes.CDLL(None).signal(signal.SIGABRT, _handler)
+
+
+_handler: Any = None  # nobody else holds it
 
 
 HEARTBEAT = 20
@@ -326,10 +353,7 @@ def agree(settings: Mapping[str, Any], timeout: int = 60) -> None:
     Settings are what JSON can say. Raises ValueError, on every process, that names the first one
     that differs, ProcessLost where a process does not come, or came with `leave`.
     """
-    from jax._src import distributed  # the coordinator's notice board has no public name
-
-    jax = _jax()
-    state: Any = distributed.global_state
+    jax, state = _jax(), _coordination()
     client, count, number = state.client, state.num_processes, state.process_id
     client.key_value_set(f"gradnerve/{number}", json.dumps({"settings": dict(settings)}))
     first: dict[str, Any] = {}
@@ -347,12 +371,21 @@ def agree(settings: Mapping[str, Any], timeout: int = 60) -> None:
                     raise ValueError(errors.other_settings(name, value, process, other.get(name)))
 
 
-def leave(reason: str) -> None:
-    """Tell the others, who are at `agree`, that this process stops, and why."""
+def _coordination() -> Any:
+    """The coordinator's notice board, and this process's number.
+
+    JAX has no public name for it. What it does publish (`multihost_utils`) computes on the devices
+    of all, which takes for granted what has to be found out here: that all are there, and agree.
+    """
     from jax._src import distributed
 
-    state = distributed.global_state
-    if state.client is not None:
+    return distributed.global_state
+
+
+def leave(reason: str) -> None:
+    """Tell the others, who are at `agree`, that this process stops, and why."""
+    if _jax().distributed.is_initialized():
+        state = _coordination()
         with suppress(_jax().errors.JaxRuntimeError):  # that it said something before, or too late
             state.client.key_value_set(
                 f"gradnerve/{state.process_id}", json.dumps({"gone": reason})
@@ -361,11 +394,9 @@ def leave(reason: str) -> None:
 
 def lost(error: BaseException) -> str:
     """What to say of an error if it means that another process is gone; "" if it does not."""
-    from jax._src import distributed
-
     text = str(error)
     signs = ("Gloo", "coordination service", "heartbeat", "NCCL", "UNAVAILABLE")
     if isinstance(error, ProcessLost):
         return text
-    together = distributed.global_state.client is not None
+    together = _jax().distributed.is_initialized()
     return errors.process_gone(text) if together and any(sign in text for sign in signs) else ""

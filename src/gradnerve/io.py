@@ -111,11 +111,16 @@ def write_with(path: str | Path, writer: Callable[[Path], Any]) -> None:
         writer(temporary)
         _to_disk(temporary)  # else a name could outlive a power cut, and its content not
         temporary.replace(path)
+        if os.name == "posix":  # the name itself is in the folder; others cannot open those
+            _to_disk(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
 def _to_disk(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
