@@ -19,6 +19,7 @@ from benchmarks import (
     memory,
     mlp,
     report,
+    resnet,
     timing,
 )  # fmt: skip
 from benchmarks.libraries import installed, with_columns, with_unguarded
@@ -26,7 +27,7 @@ from benchmarks.libraries import installed, with_columns, with_unguarded
 DOCS_NAME = "docs/benchmarks.md"
 DOCS = Path(__file__).parent.parent / DOCS_NAME
 STEPS = {
-    "tiny": mlp.TINY, "chain": chain, "mlp": mlp, "cnn": cnn, "lstm": lstm, "gpt": gpt,
+    "tiny": mlp.TINY, "chain": chain, "mlp": mlp, "cnn": cnn, "resnet": resnet, "lstm": lstm, "gpt": gpt,
     "attention": derivatives.ATTENTION, "cumsum": derivatives.CUMSUM, "sort": derivatives.SORT,
     "embedding": derivatives.EMBEDDING, "solve": derivatives.SOLVE,
     "cholesky": derivatives.CHOLESKY, "hessian": derivatives.HESSIAN,

@@ -150,7 +150,13 @@ def words_of_gradnerve():
     import gradnerve as gn
     import gradnerve.nn.functional as F
 
-    return _words(gn, F, gn.permute_dims)
+    def batch_norm(x, weight, bias):
+        centred = x - x.mean((0, 2, 3), keepdims=True)
+        variance = (centred * centred).mean((0, 2, 3), keepdims=True)
+        scale = weight.reshape(-1, 1, 1) / gn.sqrt(variance + 1e-5)
+        return centred * scale + bias.reshape(-1, 1, 1)
+
+    return _words(gn, F, gn.permute_dims, batch_norm)
 
 
 def words_of_torch():
@@ -158,16 +164,19 @@ def words_of_torch():
     import torch
     import torch.nn.functional as F
 
-    return _words(torch, F, torch.permute)
+    def batch_norm(x, weight, bias):
+        return F.batch_norm(x, None, None, weight, bias, training=True)
+
+    return _words(torch, F, torch.permute, batch_norm)
 
 
-def _words(library, F, permute):
+def _words(library, F, permute, batch_norm):
     """The words of a library that has PyTorch's names."""
     return SimpleNamespace(
         exp=library.exp, sin=library.sin, tanh=library.tanh, sigmoid=library.sigmoid, relu=F.relu,
         gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=library.softmax,
         linear=F.linear, conv2d=F.conv2d, max_pool2d=F.max_pool2d, layer_norm=F.layer_norm,
-        cross_entropy=F.cross_entropy, embedding=F.embedding, permute=permute, chunk=library.chunk,
+        batch_norm=batch_norm, cross_entropy=F.cross_entropy, embedding=F.embedding, permute=permute, chunk=library.chunk,
     )  # fmt: skip
 
 
@@ -180,9 +189,10 @@ def words_of_jax():
     def linear(x, weight, bias):
         return x @ weight.T + bias
 
-    def conv2d(x, weight, bias, padding=0):
+    def conv2d(x, weight, bias=None, stride=1, padding=0):
         margins = ((padding, padding), (padding, padding))
-        return lax.conv_general_dilated(x, weight, (1, 1), margins) + bias[:, None, None]
+        y = lax.conv_general_dilated(x, weight, (stride, stride), margins)
+        return y if bias is None else y + bias[:, None, None]
 
     def max_pool2d(x, size):
         window = (1, 1, size, size)
@@ -193,6 +203,11 @@ def words_of_jax():
         variance = (centred * centred).mean(-1, keepdims=True)
         return centred * lax.rsqrt(variance + 1e-5) * weight + bias
 
+    def batch_norm(x, weight, bias):
+        centred = x - x.mean((0, 2, 3), keepdims=True)
+        variance = (centred * centred).mean((0, 2, 3), keepdims=True)
+        return centred * lax.rsqrt(variance + 1e-5) * weight[:, None, None] + bias[:, None, None]
+
     def cross_entropy(logits, target):
         picked = jnp.take_along_axis(logits, target[:, None], axis=1)[:, 0]
         return (jax.nn.logsumexp(logits, axis=1) - picked).mean()
@@ -202,6 +217,6 @@ def words_of_jax():
         relu=lambda x: jnp.maximum(x, 0),
         gelu=lambda x: jax.nn.gelu(x, approximate=True), softmax=jax.nn.softmax,
         linear=linear, conv2d=conv2d, max_pool2d=max_pool2d, layer_norm=layer_norm,
-        cross_entropy=cross_entropy, embedding=lambda rows, table: table[rows],
+        batch_norm=batch_norm, cross_entropy=cross_entropy, embedding=lambda rows, table: table[rows],
         permute=jnp.permute_dims, chunk=lambda x, n, axis: jnp.split(x, n, axis),
     )  # fmt: skip

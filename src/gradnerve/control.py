@@ -126,8 +126,11 @@ def _loop(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, 
         x = tree().tree_map(lambda leaf: _plain(leaf)[:0].sum(0), xs)
         _, y = f(init, x)
         return init, tree().tree_map(lambda leaf: ops.stack([leaf])[:0], y)
+    # All at once: a gradient of `leaf[i]` is as large as the leaf, in every round.
+    structure, leaves = _flat(xs)
+    rounds = [ops.unstack(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     for i in reversed(range(length)) if reverse else range(length):
-        returned = f(carry, tree().tree_map(lambda leaf: leaf[i], xs))  # noqa: B023
+        returned = f(carry, tree().tree_unflatten(structure, [leaf[i] for leaf in rounds]))
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise ValueError(errors.scan_pair(returned))
         carry, y = returned

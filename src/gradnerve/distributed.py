@@ -184,7 +184,7 @@ def _put(array: Any, place: Any) -> Any:
 
 
 def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
-    """Its arrays are in lists, one for each parameter."""
+    """Its arrays are in its state, a dict for each parameter."""
     if rules:
         raise TypeError(errors.rules_for_optimizer())
     devices = set(mesh.devices.flat)
@@ -192,16 +192,13 @@ def _shard_optimizer(optimizer: Any, mesh: Any, rules: Rules) -> Any:
         at = getattr(tensor._data, "sharding", None)
         if at is None or at.device_set != devices:
             raise ValueError(errors.parameters_not_on_mesh(type(optimizer).__name__))
-    for slots in vars(optimizer).values():
-        if slots is optimizer.params or not isinstance(slots, list):
-            continue
-        for i, array in enumerate(slots):
+    for tensor, state in optimizer.state.items():
+        for name, array in state.items():
             if hasattr(array, "shape"):
-                data = optimizer.params[i]._data
-                place = data.sharding
-                if array.shape != data.shape:
+                place = tensor._data.sharding
+                if array.shape != tensor.shape:
                     place = _sharding("", array.shape, mesh, None)
-                slots[i] = _put(array, place)
+                state[name] = _put(array, place)
     return optimizer
 
 

@@ -921,7 +921,7 @@ def two_devices(devices: Sequence[Any]) -> str:
 def not_moved(optimizer: str, data: Any) -> str:
     return (
         f"{optimizer}.update returned nothing, so the parameter was not moved: arrays of type "
-        f"{type(data).__name__} never change. Return the new array: data - self.lr * grad"
+        f"{type(data).__name__} never change. Return the new array: w - lr * g"
     )
 
 
@@ -1143,13 +1143,13 @@ def no_forward(kind: type) -> str:
     return f"{kind.__name__} has no forward(): define def forward(self, x).{hint}"
 
 
-def not_a_module(name: str, value: Any) -> str:
+def not_a_module(container: str, name: str, value: Any) -> str:
     if isinstance(value, type):
         return (
-            f"Sequential: {value.__name__} is a class; write {value.__name__}(...) to make a "
+            f"{container}: {value.__name__} is a class; write {value.__name__}(...) to make a "
             "module of it"
         )
-    return f"Sequential: part {name} is {type(value).__name__}, not a module"
+    return f"{container}: part {name} is {type(value).__name__}, not a module"
 
 
 def state_keys(missing: list[str], unexpected: list[str]) -> str:
@@ -1168,9 +1168,9 @@ def not_a_state(state: Any) -> str:
     return message.format(type(state).__name__)
 
 
-def state_shapes(wrong: dict[str, tuple]) -> str:
-    lines = [f"{key!r} is {got} where the module has {own}" for key, (got, own) in wrong.items()]
-    return "the state dict does not fit this module: " + "; ".join(lines)
+def state_shapes(wrong: dict[str, tuple], of: str = "module") -> str:
+    lines = [f"{key!r} is {got} where the {of} has {own}" for key, (got, own) in wrong.items()]
+    return f"the state dict does not fit this {of}: " + "; ".join(lines)
 
 
 def grad_shape(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -1272,6 +1272,104 @@ def twice(optimiser: str, position: int) -> str:
 
 def bad_number(optimiser: str, name: str, value: Any, wanted: str) -> str:
     return f"{optimiser}: {name} must be {wanted}, got {value!r}"
+
+
+def no_group(optimiser: str, given: Any) -> str:
+    got = f"keys {sorted(map(str, given))}" if hasattr(given, "keys") else type(given).__name__
+    return (
+        f'{optimiser}: a group of parameters is a dict, {{"params": [...], "lr": 0.1}}, with the '
+        f"parameters and the options that it has of its own; got {got}"
+    )
+
+
+def not_an_optimizers_state(optimiser: str, given: Any) -> str:
+    return (
+        f"{optimiser}.load_state_dict takes what an optimiser's state_dict() returns, with "
+        f'"state" and "param_groups"; got {type(given).__name__}'
+    )
+
+
+def state_groups(optimiser: str, got: list[int], own: list[int]) -> str:
+    return (
+        f"the state dict is of another {optimiser}: its groups have {got} parameters, this one's "
+        f"{own}. Make the optimiser with the same parameters, in the same groups, then load."
+    )
+
+
+NESTEROV = "SGD: Nesterov's step needs a momentum, and no dampening: SGD(..., momentum=0.9)"
+
+ONE_GROUP = "LBFGS takes all parameters as one vector: there is only one group of them"
+
+NO_CLOSURE = (
+    "LBFGS evaluates the loss several times in a step: optimizer.step(closure), where closure() "
+    "forgets the gradients, computes the loss, calls backward() and returns the loss"
+)
+
+
+def no_matrix(shape: tuple[int, ...]) -> str:
+    return (
+        f"Muon moves matrices, but a parameter has shape {shape}: give biases, embeddings and "
+        "such to another optimiser, AdamW for example"
+    )
+
+
+def no_optimizer(schedule: str, given: Any) -> str:
+    return f"{schedule} takes an optimiser of gn.optim first, got {type(given).__name__}"
+
+
+def no_initial_lr(schedule: str) -> str:
+    return (
+        f"{schedule}: with last_epoch= a run goes on, but the optimiser's groups have no "
+        "'initial_lr': load the optimiser's state dict first, or leave last_epoch at -1"
+    )
+
+
+SCHEDULE_IN_JIT = (
+    "a schedule's step() has no place in compiled code: call it after the compiled step. The "
+    "learning rate is an argument of that, so a new one compiles nothing anew."
+)
+
+
+def no_momentum(optimiser: str) -> str:
+    return f"OneCycleLR changes the momentum, but {optimiser} has none: pass cycle_momentum=False"
+
+
+def cycle_over(steps: int) -> str:
+    return f"OneCycleLR has come to its end: it was made for {steps} steps"
+
+
+def group_values(name: str, got: int, groups: int) -> str:
+    return f"{name} has {got} values, but the optimiser has {groups} groups of parameters"
+
+
+def no_schedules(name: str) -> str:
+    return f"{name} needs at least one schedule"
+
+
+def no_such_schedule(name: str, position: int, given: Any) -> str:
+    return (
+        f"{name}: number {position} is a {type(given).__name__}; it takes schedules whose step() "
+        "wants no metric"
+    )
+
+
+def other_optimizer(name: str, position: int) -> str:
+    return f"{name}: schedule {position} is of another optimiser"
+
+
+def no_model(name: str, given: Any) -> str:
+    return f"{name} takes a Module, got {type(given).__name__}"
+
+
+def norm_not_finite(norm: float) -> str:
+    return (
+        f"clip_grad_norm_: the norm of the gradients is {norm}, and cannot be brought to another; "
+        "gn.debug_mode() tells where it came from"
+    )
+
+
+def vector_size(got: int, own: int) -> str:
+    return f"vector_to_parameters: the vector has {got} elements, the parameters {own}"
 
 
 # --- Checks ---------------------------------------------------------------------------------------

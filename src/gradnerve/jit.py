@@ -440,9 +440,12 @@ def _items(container: Any) -> list[tuple[Any, Any]]:
     return list(enumerate(container) if isinstance(container, list) else container.items())
 
 
+NO_OBJECTS = (*CODE, tuple, list, dict, Jit)
+
+
 def _is_object(value: Any) -> bool:
     """What is no tree to JAX, and is looked into: Modules, optimisers and the like."""
-    if isinstance(value, (*CODE, tuple, list, dict, Jit)):
+    if isinstance(value, NO_OBJECTS):
         return False
     kind: Any = type(value)
     return hasattr(value, "__dict__") or _has_slots(kind)
@@ -690,6 +693,7 @@ def _check_closure(f: Any) -> None:
             learned = any(True for _ in value.named_parameters())
         else:
             learned = hasattr(value, "zero_grad") and hasattr(value, "step")  # an optimiser
+            learned = learned or hasattr(value, "get_last_lr")  # a schedule, which holds one
         if learned and not isinstance(value, type):
             raise RuntimeError(errors.jit_closure(function.__name__, name, value))
 

@@ -406,9 +406,8 @@ def _save_checkpoint(
     The arrays are whole ones, wherever their parts lay: any number of devices can go on from here.
     """
     arrays = {f"model.{name}": array for name, array in state.items()}
-    for name, slots in vars(optimizer).items():
-        if isinstance(slots, list) and slots is not optimizer.params:
-            arrays |= {f"optimizer.{name}.{i}": np.asarray(slot) for i, slot in enumerate(slots)}
+    for i, slots in optimizer.state_dict()["state"].items():
+        arrays |= {f"optimizer.{i}.{name}": np.asarray(slot) for name, slot in slots.items()}
     epochs = [{**epoch.figures(), "confusion": epoch.confusion.tolist()} for epoch in done]
     about = {"options": options, "epochs": epochs, "random": generator().bit_generator.state}
     io.save_weights(folder / CHECKPOINT, arrays, about)
@@ -440,10 +439,12 @@ def _load_checkpoint(
             )
     weights = {n[6:]: a for n, a in arrays.items() if n.startswith("model.")}
     network.load_state_dict(weights)
+    kept = optimizer.state_dict()
     for name, array in arrays.items():
         if name.startswith("optimizer."):
-            _, slots, i = name.split(".")
-            vars(optimizer)[slots][int(i)] = array if array.ndim else array.item()
+            _, i, slot = name.split(".")
+            kept["state"][int(i)][slot] = array
+    optimizer.load_state_dict(kept)
     generator().bit_generator.state = about["random"]
     epochs = [{**epoch, "confusion": np.array(epoch["confusion"])} for epoch in about["epochs"]]
     return [Epoch(**epoch) for epoch in epochs]

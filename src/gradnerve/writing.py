@@ -84,8 +84,10 @@ def changed(arrays: Iterable[Any], number: int) -> None:
     latest = number
     line = errors.user_line()
     for array in arrays:
-        owner = _owner(array)
-        changes[id(owner)] = number, line, ref(owner, _forgetting(id(owner)))
+        whole = owner(array)
+        known = changes.get(id(whole))
+        link = known[2] if known and known[2]() is whole else ref(whole, _forgetting(id(whole)))
+        changes[id(whole)] = number, line, link
 
 
 def _forgetting(key: int) -> Callable[[Any], Any]:
@@ -97,7 +99,7 @@ def check_unchanged(tensor: Tensor, record: Record, seen: list[Any]) -> None:
     op, args, _ = record
     for place in (1, *range(3, len(seen))):
         array = getattr(seen[place], "_data", seen[place])
-        number, line, _ = changes.get(id(_owner(array)), (1, ("", 0), None))
+        number, line, _ = changes.get(id(owner(array)), (1, ("", 0), None))
         if number < tensor._number and looks_at(op, args, seen, place):
             i = place - 3
             name, arg = ("its result", tensor) if place == 1 else (op.name_of(i), args[i])
@@ -132,7 +134,7 @@ class Outline:
         raise TypeError("an outline has no values")
 
 
-def _owner(array: Any) -> Any:
+def owner(array: Any) -> Any:
     """The array whose memory this one is, or views."""
     while type(base := getattr(array, "base", getattr(array, "_base", None))) in libraries:
         array = base

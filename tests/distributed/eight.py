@@ -63,9 +63,9 @@ def curve(axes=None, rules=(), make=optim.Adam, steps=8):
         for name, axes in dict(rules).items():
             axes = (axes,) if isinstance(axes, str) else axes
             assert specs[name][: len(axes)] == tuple(axes)[: len(specs[name])], (name, specs)
-        for slots in (v for v in vars(optimizer).values() if isinstance(v, list)):
-            for slot, p in zip(slots, optimizer.params, strict=True):
-                if slot is not p and getattr(slot, "shape", None) == p.shape:
+        for p, state in optimizer.state.items():
+            for slot in state.values():
+                if getattr(slot, "shape", None) == p.shape:
                     assert slot.sharding.is_equivalent_to(p.data.sharding, slot.ndim)
     return losses, D.gather(dict(model.named_parameters()))
 

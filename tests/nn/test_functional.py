@@ -60,51 +60,67 @@ def grid(**choices):
 FUNCTIONS = [
     name
     for name, f in vars(F).items()
-    if inspect.isfunction(f)
-    and f.__module__ in (F.__name__, "gradnerve.nn.windows")
-    and not name.startswith("_")
+    if inspect.isfunction(f) and f.__module__.startswith(F.__name__) and not name.startswith("_")
 ]
+
+
+# Those that PyTorch has written in C++, and so cannot be inspected.
+CONV, POOL = "input weight bias=None stride=1 padding=0", "input kernel_size stride=None padding=0"
+BUILT_IN = {
+    "linear": "input weight bias=None",
+    "bilinear": "input1 input2 weight bias=None",
+    "scaled_dot_product_attention": (
+        "query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None enable_gqa=False"
+    ),
+    "gelu": "input approximate='none'",
+    "hardshrink": "input lambd=0.5",
+    "softshrink": "input lambd=0.5",
+    "logsigmoid": "input",
+    "prelu": "input weight",
+    "softplus": "input beta=1 threshold=20",
+    "one_hot": "tensor num_classes=-1",
+    "pixel_shuffle": "input upscale_factor",
+    "pixel_unshuffle": "input downscale_factor",
+    "channel_shuffle": "input groups",
+    "cosine_similarity": "x1 x2 dim=1 eps=1e-8",
+    "pairwise_distance": "x1 x2 p=2 eps=1e-6 keepdim=False",
+    "pdist": "input p=2",
+    # PyTorch guesses a missing dim here, which is deprecated.
+    "softmax": "input dim dtype=None",
+    "softmin": "input dim dtype=None",
+    "log_softmax": "input dim dtype=None",
+}
+for n in (1, 2, 3):
+    BUILT_IN |= {
+        f"conv{n}d": f"{CONV} dilation=1 groups=1",
+        f"conv_transpose{n}d": f"{CONV} output_padding=0 groups=1 dilation=1",
+        f"max_pool{n}d": f"{POOL} dilation=1 ceil_mode=False return_indices=False",
+        f"avg_pool{n}d": f"{POOL} ceil_mode=False count_include_pad=True"
+        + (" divisor_override=None" if n > 1 else ""),
+        f"adaptive_avg_pool{n}d": "input output_size",
+        f"adaptive_max_pool{n}d": "input output_size return_indices=False",
+    }
+FRACTIONAL = "input kernel_size output_size=None output_ratio=None return_indices=False"
+BUILT_IN |= dict.fromkeys(
+    ("fractional_max_pool2d", "fractional_max_pool3d"), f"{FRACTIONAL} _random_samples=None"
+)
+LEFT_OUT = ("size_average", "reduce", "_stacklevel", "out", "options")
+"""Deprecated, or about how PyTorch computes."""
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_signature_is_pytorchs(name, torch):
-    """The same names in the same order, as far as ours go, with the same defaults."""
-    theirs = {
-        "linear": "input weight bias=None",
-        "scaled_dot_product_attention": (
-            "query key value attn_mask=None dropout_p=0.0 is_causal=False scale=None"
-        ),
-        "gelu": "input approximate='none'",
-        "pixel_shuffle": "input upscale_factor",
-        "pixel_unshuffle": "input downscale_factor",
-    }
-    conv = "input weight bias=None stride=1 padding=0"
-    pool = "input kernel_size stride=None padding=0"
-    for n in (1, 2, 3):
-        theirs |= {
-            f"conv{n}d": f"{conv} dilation=1 groups=1",
-            f"conv_transpose{n}d": f"{conv} output_padding=0 groups=1 dilation=1",
-            f"max_pool{n}d": f"{pool} dilation=1 ceil_mode=False return_indices=False",
-            f"avg_pool{n}d": f"{pool} ceil_mode=False count_include_pad=True"
-            + (" divisor_override=None" if n > 1 else ""),
-            f"adaptive_avg_pool{n}d": "input output_size",
-            f"adaptive_max_pool{n}d": "input output_size return_indices=False",
-        }
-    if name not in theirs:
-        deprecated = ("size_average", "reduce", "_stacklevel")
-        parameters = inspect.signature(getattr(torch.nn.functional, name)).parameters.values()
-        names = [p for p in parameters if p.name not in deprecated]
-        theirs[name] = " ".join(
-            p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in names
-        )
-    ours = " ".join(
-        p.name if p.default is p.empty else f"{p.name}={p.default!r}"
-        for p in inspect.signature(getattr(F, name)).parameters.values()
-    )
-    if name == "softmax" or name == "log_softmax":
-        assert ours == "input dim dtype=None"  # PyTorch's guess of a missing dim is deprecated
+    """The same names in the same order with the same defaults."""
+    if name in BUILT_IN:
+        pairs = [word.partition("=")[::2] for word in BUILT_IN[name].split()]
+        theirs = [
+            (n, eval(default) if default else inspect.Parameter.empty) for n, default in pairs
+        ]
     else:
-        assert theirs[name].startswith(ours)
+        parameters = inspect.signature(getattr(torch.nn.functional, name)).parameters.values()
+        theirs = [(p.name, p.default) for p in parameters if p.name not in LEFT_OUT]
+    parameters = inspect.signature(getattr(F, name)).parameters.values()
+    assert [(p.name, p.default) for p in parameters] == theirs
 
 
 # --- Layers ---------------------------------------------------------------------------------------

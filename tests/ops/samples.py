@@ -388,6 +388,35 @@ def torch_cross_entropy(t, logits, target):
     return flat.reshape(target.shape)
 
 
+def of_both(h, c):
+    """One number array of an operator's two results."""
+    return h * (c + 2)
+
+
+def numpy_lstm_cell(gates, c):
+    i, f, g, o = np.split(gates, 4, -1)
+    c = scipy.special.expit(f) * c + scipy.special.expit(i) * np.tanh(g)
+    return scipy.special.expit(o) * np.tanh(c), c
+
+
+def torch_lstm_cell(t, gates, c):
+    i, f, g, o = t.chunk(gates, 4, -1)
+    c = t.sigmoid(f) * c + t.sigmoid(i) * t.tanh(g)
+    return t.sigmoid(o) * t.tanh(c), c
+
+
+def numpy_gru_cell(of_input, of_state, h):
+    (r, z, n), (r2, z2, n2) = np.split(of_input, 3, -1), np.split(of_state, 3, -1)
+    z = scipy.special.expit(z + z2)
+    return (1 - z) * np.tanh(n + scipy.special.expit(r + r2) * n2) + z * h
+
+
+def torch_gru_cell(t, of_input, of_state, h):
+    (r, z, n), (r2, z2, n2) = t.chunk(of_input, 3, -1), t.chunk(of_state, 3, -1)
+    z = t.sigmoid(z + z2)
+    return (1 - z) * t.tanh(n + t.sigmoid(r + r2) * n2) + z * h
+
+
 def along_axis(name, value):
     calls = [((2, 3), {}), ((2, 3), {"axis": 0}), ((3,), {}), ((2, 3, 2), {"axis": -2}),
              ((0, 3), {}), ((2, 1), {})]  # fmt: skip
@@ -758,6 +787,24 @@ ROWS = {
         numpy_cross_entropy,
         torch_cross_entropy,
     ),
+    "lstm_cell": Row(
+        [S(normal(3, 8), normal(3, 2)), S(normal(4), normal(1)), S(normal(0, 4), normal(0, 1))],
+        lambda *args: of_both(*numpy_lstm_cell(*args)),
+        lambda t, *args: of_both(*torch_lstm_cell(t, *args)),
+        call=lambda *args: of_both(*gn.ops.lstm_cell(*args)),
+    ),
+    "gru_cell": Row(
+        [S(normal(3, 6), normal(3, 6), normal(3, 2)), S(normal(3), normal(3), normal(1))],
+        numpy_gru_cell,
+        torch_gru_cell,
+    ),
+    "softmax_error": Row(
+        [S(normal(3, 4), np.array([0, 3, 1])), S(normal(4), np.array(2)),
+         S(normal(2, 3, 2), np.array([[0, 1, 1], [0, 0, 1]])), S(normal(0, 3), np.zeros(0, int)),
+         S(normal(2, 1), np.array([0, 0]))],
+        lambda x, target: scipy.special.softmax(x, -1) - np.eye(x.shape[-1])[target],
+        lambda t, x, target: t.softmax(x, -1) - t.eye(x.shape[-1], dtype=x.dtype)[target],
+    ),
     "layer_norm": Row(
         [S(normal(2, 4), normal(4), normal(4), (-1,), 1e-5),
          S(normal(2, 4), None, None, (-1,), 1e-5),
@@ -767,6 +814,19 @@ ROWS = {
          S(normal(2, 3), None, normal(3), (-1,), 1e-5, peer=False)],
         numpy_layer_norm,
         torch_layer_norm,
+    ),
+    "rescale": Row(
+        [S(normal(2, 3, 4), normal(1, 3, 1), normal(1, 3, 1), normal(1, 3, 1)),
+         S(normal(2, 3), normal(1, 3), normal(1, 1)), S(normal(2, 3), normal(2, 1), normal(2, 3)),
+         S(normal(2, 3, 2), normal(2, 3, 1), normal(2, 1, 1), normal(1, 3, 1)),
+         S(normal(0, 3), normal(1, 3), normal(1, 3), None)],
+        lambda x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+        lambda torch, x, c, s, t=None: (x - c) * s + (0 if t is None else t),
+    ),
+    "binary_cross_entropy": Row(
+        [S(between(0.1, 0.9, *shape), between(0, 1, *shape)) for shape in ((3, 2), (), (0, 2))],
+        lambda p, t: -(t * np.log(p) + (1 - t) * np.log(1 - p)),
+        lambda torch, p, t: torch.nn.functional.binary_cross_entropy(p, t, reduction="none"),
     ),
     # Windows
     "convolve": Row(

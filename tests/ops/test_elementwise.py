@@ -278,3 +278,22 @@ def test_divmod():
             np.testing.assert_array_equal(ours.data, theirs)
     divmod(2.0, x)[1].sum().backward()
     assert x.grad.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64"])
+def test_where_of_large_arrays_is_numpys_to_the_bit(dtype):
+    """It chooses among the elements' bits: a NaN, an infinity and -0.0 are what they were."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, 60)).astype(dtype)
+    y = np.asfortranarray(x[::-1] * 3)
+    if dtype != "int64":
+        x[:3] = [[np.nan], [-np.inf], [-0.0]]
+    condition = rng.random(x.shape) < 0.5
+    for c, a, b in (
+        (condition, x, y), (condition, y, x), (condition, x, 2), (condition, -1.5, x),
+        (condition, x, y[:1]), (condition[:1], x, y), (condition.T, x.T, y.T),
+    ):  # fmt: skip
+        found, expected = gn.where(c, a, b), np.where(c, a, b)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))

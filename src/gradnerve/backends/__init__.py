@@ -22,7 +22,7 @@ import numpy as np
 from gradnerve import errors
 from gradnerve.backends import numpy as numpy_kernels
 
-libraries: dict[type, Any] = {np.ndarray: np}
+libraries: dict[type, Any] = {np.ndarray: numpy_kernels}
 """The namespace of each type of array that has been met."""
 
 made_arrays = (list, tuple, np.ndarray)
@@ -49,7 +49,7 @@ def array_library(value: Any, *others: Any) -> Any:
     """The standard's namespace for the first array among the values; NumPy's if there is none.
 
     >>> array_library(2.0, np.ones(3)).__name__
-    'numpy'
+    'gradnerve.backends.numpy'
     """
     library = libraries.get(type(value))
     if library is not None:
@@ -59,7 +59,7 @@ def array_library(value: Any, *others: Any) -> Any:
         library = _library_of(array)
         if library is not None:
             return library
-    return np
+    return numpy_kernels
 
 
 def _library_of(array: Any) -> Any:
@@ -68,7 +68,7 @@ def _library_of(array: Any) -> Any:
     if kind in libraries:
         return libraries[kind]
     if isinstance(array, (np.ndarray, np.generic)):  # also a memmap, or a NumPy scalar
-        return np
+        return numpy_kernels
     for name, array_type in ARRAYS.items():
         module = sys.modules.get(name)  # there is no array of a library that was not imported
         if module is not None and isinstance(array, getattr(module, array_type, ())):
@@ -105,9 +105,9 @@ def spelled(name: str) -> str:
 
 def kernels(*values: Any) -> ModuleType:
     """The kernels of the first array's library. A Tensor here is a mistake in a rule."""
+    if len(values) == 1 and type(values[0]) in libraries:  # most often
+        return libraries[type(values[0])]
     library = array_library(*values)
-    if library is np and not any(hasattr(value, "_record") for value in values):
-        return numpy_kernels
     if not library.__name__.startswith(__name__) or any(hasattr(v, "_record") for v in values):
         raise TypeError(f"no kernels for {[type(value).__name__ for value in values]}")
     return library
@@ -137,7 +137,7 @@ def in_one_library(name: str, names: Sequence[str], values: Sequence[Any]) -> Se
                 a, b = (_argument(names, j, len(values)) for j in (place, i))
                 two = library_name(values[place]), library_name(value)
                 raise TypeError(errors.two_libraries(name, a, b, two, tuple(map(spelled, two))))
-    if scalars and first is not None and first is not np:
+    if scalars and first is not None and first is not numpy_kernels:
         return [v.item() if isinstance(v, np.generic) else v for v in values]
     return values
 
@@ -161,7 +161,7 @@ def as_array(value: Any, like: Any = None) -> Any:
 
     Raises TypeError for a masked array: what its mask hides would take part.
     """
-    if type(value) in libraries or _library_of(value) not in (np, None):
+    if type(value) in libraries or _library_of(value) not in (numpy_kernels, None):
         return value
     if isinstance(value, np.ndarray) and hasattr(value, "filled"):
         raise TypeError(errors.MASKED)
@@ -172,7 +172,7 @@ def as_array(value: Any, like: Any = None) -> Any:
 def constant(array: np.ndarray, like: Any) -> Any:
     """NumPy's array (of places, say) in the library, and on the device, of another array."""
     library = array_library(like)
-    return array if library is np else library.asarray(array, device=device(like))
+    return array if library is numpy_kernels else library.asarray(array, device=device(like))
 
 
 def device(array: Any) -> Any:
@@ -190,24 +190,26 @@ def size(array: Any) -> int:
 def is_concrete(array: Any) -> bool:
     """Whether an array's numbers are known. Inside of jax.jit only its shape and dtype are."""
     library = array_library(array)
-    return library is np or not hasattr(library, "is_concrete") or library.is_concrete(array)
+    return (
+        library is numpy_kernels
+        or not hasattr(library, "is_concrete")
+        or library.is_concrete(array)
+    )
 
 
 def is_complex(array: Any) -> bool:
     """Whether the elements are complex numbers, or the number is one."""
-    try:
-        kind = getattr(array.dtype, "kind", None)  # NumPy's own dtypes, which most libraries use
-    except AttributeError:
-        return isinstance(array, complex)
-    if kind is not None:
-        return kind == "c"
-    return bool(array_library(array).isdtype(array.dtype, "complex floating"))
+    return kind_of(array) == "c" if hasattr(array, "dtype") else isinstance(array, complex)
 
 
 def is_floating(array: Any) -> bool:
     """Whether the elements are real or complex numbers of floating point."""
-    kinds = ("real floating", "complex floating")
-    return bool(array_library(array).isdtype(array.dtype, kinds))
+    return kind_of(array) in ("f", "c")
+
+
+def is_whole(array: Any) -> bool:
+    """Whether the elements are integers."""
+    return kind_of(array) in ("i", "u")
 
 
 KINDS = {
@@ -218,7 +220,7 @@ KINDS = {
 
 def kind_of(array: Any) -> str:
     """NumPy's letter for the kind of an array's elements, one of "buifc"; "" for other kinds."""
-    kind = getattr(array.dtype, "kind", None)
+    kind = getattr(array.dtype, "kind", None)  # NumPy's own dtypes, which most libraries use
     if kind is None or kind == "V":  # JAX's bfloat16 is of no kind of NumPy's
         isdtype = array_library(array).isdtype
         return next((k for k, name in KINDS.items() if isdtype(array.dtype, name)), "")
@@ -250,11 +252,11 @@ def moved(array: Any, name: str, place: Any = None) -> Any:
     Raises TypeError for a dtype that the library has not.
     """
     backend, library = load(name), array_library(array)
-    if library is not backend and library is not np and name != "numpy":
+    if library is not backend and library is not numpy_kernels and name != "numpy":
         try:
             return backend.placed(backend.from_dlpack(array), place)
         except (BufferError, RuntimeError, TypeError, ValueError):  # not on the same device
             array = kernels(array).to_numpy(array)
-    elif library is not np and name == "numpy":
+    elif library is not numpy_kernels and name == "numpy":
         return library.to_numpy(array)
     return backend.placed(array, place)

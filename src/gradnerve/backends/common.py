@@ -110,6 +110,12 @@ def floor_divide(x1: Array, x2: Array) -> Array:
     return library.where(library.isinf(x1) | library.isinf(x2), x1 / x2, y)
 
 
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e⁻ˣ), without overflow."""
+    library = array_library(x)
+    return library.exp(library.minimum(x, 0.0)) / (1.0 + library.exp(-library.abs(x)))
+
+
 def special(functions: Any, name: str, *arguments: Any) -> Array:
     """One of the special functions: from `functions`, or SciPy's, on the host."""
     x = next(a for a in arguments if hasattr(a, "shape"))

@@ -1,4 +1,8 @@
-"""What the Array API standard lacks, for NumPy's arrays.
+"""NumPy's arrays: what they lack, and what NumPy itself takes longer for than it need.
+
+Names that are not here are NumPy's. On a small array most of NumPy's functions that are written in
+Python take longer to ask what they were given than to compute: those that networks call in each
+step are written out here for what the engine gives them, an array.
 
 Windows (convolution, pooling) loop over the few positions inside a kernel, each a strided view of
 the whole batch, never over pixels. They work in the memory order (C, *S, N), in which convolution
@@ -9,6 +13,7 @@ transposed in memory.
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import itertools
 import math
@@ -35,6 +40,11 @@ if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
     ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, 2**30)
 
 
+def device_of(array: Array) -> str:
+    """Where all of NumPy's arrays are."""
+    return "cpu"
+
+
 def placed(array: Array, device: Any) -> Array:
     """The array: all of NumPy's are where they are."""
     return array
@@ -51,9 +61,87 @@ def device_named(name: str) -> None:
         raise ValueError(errors.no_such_device(name))
 
 
-# NumPy's own, beyond the standard.
-cbrt, exp2, fmax, fmin, fmod = np.cbrt, np.exp2, np.fmax, np.fmin, np.fmod
-heaviside, logaddexp2, nan_to_num, sinc = np.heaviside, np.logaddexp2, np.nan_to_num, np.sinc
+# --- NumPy's own functions ------------------------------------------------------------------------
+
+
+def __getattr__(name: str) -> Any:
+    """What this file has not is NumPy's."""
+    value = getattr(np, name)
+    if not hasattr(builtins, name):  # this file itself may mean Python's `any`
+        globals()[name] = value  # the next time it is there
+    return value
+
+
+add_reduce: Any = np.add.reduce
+maximum_reduce: Any = np.maximum.reduce
+minimum_reduce: Any = np.minimum.reduce
+
+
+def sum(x: Array, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    """The sum of the elements."""
+    return add_reduce(x, axis, dtype, None, keepdims)
+
+
+def max(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """The greatest element."""
+    return maximum_reduce(x, axis, None, None, keepdims)
+
+
+def min(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """The smallest element."""
+    return minimum_reduce(x, axis, None, None, keepdims)
+
+
+def mean(x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
+    """The mean of the elements."""
+    if x.dtype.char not in "fd":  # whole numbers, and float16, which could overflow
+        return np.mean(x, axis=axis, keepdims=keepdims)
+    total = add_reduce(x, axis, None, None, keepdims)
+    return total / (x.size // total.size) if total.size else total
+
+
+def reshape(x: Array, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
+    """The same elements in another shape."""
+    if copy is None and type(x) is np.ndarray:
+        return x.reshape(shape)
+    return np.reshape(x, shape, copy=copy)
+
+
+def expand_dims(x: Array, *, axis: Any) -> Array:
+    """With a new axis of length 1."""
+    if axis == -1 and type(x) is np.ndarray:  # most often
+        return x[..., None]
+    return np.expand_dims(x, axis)
+
+
+def astype(x: Array, dtype: Any, *, copy: bool = True) -> Array:
+    """The same values in another dtype."""
+    return x.astype(dtype, copy=copy)
+
+
+def broadcast_to(x: Array, shape: tuple[int, ...]) -> Array:
+    """x repeated along new axes: a view, which cannot be written to."""
+    if getattr(x, "shape", None) != () or isinstance(shape, int):
+        return np.broadcast_to(x, shape)
+    y: Array = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))  # the gradient of a sum
+    y.flags.writeable = False
+    return y
+
+
+def matrix_transpose(x: Array) -> Array:
+    """The last two axes swapped."""
+    return x.mT if type(x) is np.ndarray else np.matrix_transpose(x)
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + e⁻ˣ). Where e⁻ˣ is too great a number this is 0: less than the smallest there is."""
+    x = np.asarray(x)
+    if x.dtype == np.float16:  # in which e⁻ˣ is soon too great
+        return sigmoid(x.astype(np.float32)).astype(np.float16)
+    with np.errstate(over="ignore"):
+        y: Array = np.exp(np.negative(x, dtype=None if x.dtype.kind == "f" else np.float64))
+    y += 1
+    return np.reciprocal(y)
 
 
 def special(name: str, *arguments: Any) -> Array:
@@ -138,7 +226,8 @@ def put_diagonal(x: Array, shape: tuple[int, ...], offset: int, axis1: int, axis
     out = np.zeros(shape, dtype=x.dtype)
     plane = np.moveaxis(out, (axis1, axis2), (-2, -1))
     i = np.arange(x.shape[-1])
-    plane[..., i + max(-offset, 0), i + max(offset, 0)] = x
+    before, above = (-offset, 0) if offset < 0 else (0, offset)
+    plane[..., i + before, i + above] = x
     return out
 
 
@@ -289,16 +378,41 @@ def last_written(x: Array, key: Any) -> Array:
     return np.asarray(last[places] == order)
 
 
+BITS = {"e": np.dtype(np.int16), "f": np.dtype(np.int32), "d": np.dtype(np.int64)}
+
+
 def masked(x: Array, keep: Array, zero: Any = 0.0) -> Array:
     """x where `keep` holds, else zero.
 
     NumPy's `where` takes ten times as long, as the processor cannot foresee what holds. So: each
     element's bits, and all bits where it holds (-1) or none.
     """
-    if x.dtype.kind != "f" or x.dtype.itemsize > 8 or keep.dtype != bool:
+    bits = BITS.get(x.dtype.char)
+    if bits is None or keep.dtype.char != "?":
         return np.where(keep, x, zero)  # of which the dtype may be another
-    bits = x.view(f"i{x.dtype.itemsize}")
-    return (bits & np.negative(keep.view(np.int8))).view(x.dtype)
+    return (x.view(bits) & np.negative(keep.view(np.int8))).view(x.dtype)
+
+
+def where(condition: Any, x1: Any, x2: Any) -> Array:
+    """x1 where the condition holds, else x2: of large arrays by their bits, as in `masked`."""
+    arrays = [x for x in (x1, x2) if type(x) is np.ndarray]
+    x = arrays[0] if arrays else None
+    if (
+        x is None
+        or x.size < 4096
+        or type(condition) is not np.ndarray
+        or condition.dtype.char != "?"
+        or (bits := BITS.get(x.dtype.char)) is None
+        or any(y.dtype is not x.dtype or y.shape != condition.shape for y in arrays)
+        or not all(type(y) in (np.ndarray, float, int) for y in (x1, x2))
+    ):
+        return np.where(condition, x1, x2)
+    keep = np.negative(condition.view(np.int8))
+    a, b = (np.asarray(y, x.dtype).view(bits) for y in (x1, x2))
+    y = a ^ b
+    y &= keep
+    y ^= b
+    return y.view(x.dtype)
 
 
 # --- Scans and sorting ----------------------------------------------------------------------------
@@ -412,9 +526,9 @@ def blocks(window: Window, out: tuple[int, ...], size: int) -> Iterator[tuple[sl
     """
     stride, reach = window.stride[0], window.dilation[0] * (window.kernel[0] - 1) + 1
     count = -(-size * out[0] // BLOCK)
-    step = -(-out[0] // max(1, count))  # blocks of equal size
+    step = -(-out[0] // (count or 1))  # blocks of equal size
     for start in range(0, out[0], step):
-        stop = min(start + step, out[0])
+        stop = builtins.min(start + step, out[0])
         yield slice(start, stop), slice(start * stride, (stop - 1) * stride + reach)
 
 

@@ -2,65 +2,8 @@
 
 from gradnerve.nn import functional as functional
 from gradnerve.nn import init as init
-from gradnerve.nn.layers import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    CrossEntropyLoss,
-    Dropout,
-    Flatten,
-    Linear,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-    MSELoss,
-    ReLU,
-    Sequential,
-    Upsample,
-)
-from gradnerve.nn.module import Module, Parameter
-
-__all__ = [
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
-    "AvgPool1d",
-    "AvgPool2d",
-    "AvgPool3d",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Flatten",
-    "Linear",
-    "MSELoss",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "Module",
-    "Parameter",
-    "ReLU",
-    "Sequential",
-    "Upsample",
-    "functional",
-    "init",
-]
+from gradnerve.nn import utils as utils
+from gradnerve.nn.layers import *
+from gradnerve.nn.module import Module as Module
+from gradnerve.nn.module import Parameter as Parameter
+from gradnerve.nn.recurrent import *

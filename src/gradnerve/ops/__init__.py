@@ -34,8 +34,14 @@ from gradnerve.ops.diagonal import overlap_add, put_diagonal
 from gradnerve.ops.elementwise import identity
 from gradnerve.ops.index import getitem, last_written, setitem
 from gradnerve.ops.linalg import cofactor
-from gradnerve.ops.network import gelu_gate
+from gradnerve.ops.network import (
+    binary_cross_entropy,
+    gelu_gate,
+    rescale,
+    softmax_error,
+)
 from gradnerve.ops.pad import extend, fold_margins
+from gradnerve.ops.recurrent import gru_cell, lstm, lstm_cell
 from gradnerve.ops.shape import as_tensor_or_array, sum_runs
 from gradnerve.ops.window import (
     Taps,

@@ -348,10 +348,9 @@ def _(ct, x1, x2):
 @operator
 def sigmoid(x):
     """The logistic function, 1 / (1 + e⁻ˣ), without overflow."""
-    library = array_library(x)
     if is_complex(x):
-        return 1.0 / (1.0 + library.exp(-x))
-    return library.exp(library.minimum(x, 0.0)) / (1.0 + library.exp(-library.abs(x)))
+        return 1.0 / (1.0 + array_library(x).exp(-x))
+    return kernels(x).sigmoid(x)
 
 
 @sigmoid.rule("x", r"\bar x = \bar y\,y\,(1 - y)")

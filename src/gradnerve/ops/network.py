@@ -6,10 +6,10 @@ import math
 
 from gradnerve.backends import array_library, device
 from gradnerve.graph import operator
-from gradnerve.ops.elementwise import exp, sqrt
+from gradnerve.ops.elementwise import clip, exp, log, sqrt
 from gradnerve.ops.index import getitem
 from gradnerve.ops.reduce import mean, sum
-from gradnerve.ops.shape import astype, expand_dims, matrix_transpose, reshape
+from gradnerve.ops.shape import expand_dims, matrix_transpose, reshape
 
 __all__ = [
     "layer_norm", "linear", "log_softmax", "softmax", "softmax_cross_entropy",
@@ -48,10 +48,10 @@ def _(ct):
 @operator
 def gelu_gate(x):
     """(1 + tanh(√(2/π) (x + a x³))) / 2, a = 0.044715: near to the normal distribution's Φ(x)."""
-    y = x * x * GELU_CUBIC
-    y += 1
+    y = x * x
+    y *= ROOT_2_BY_PI * GELU_CUBIC
+    y += ROOT_2_BY_PI
     y *= x
-    y *= ROOT_2_BY_PI
     y = array_library(x).tanh(y)
     y += 1
     y *= 0.5
@@ -99,18 +99,57 @@ def _(ct, y, axis):
 def softmax_cross_entropy(logits, target):
     """-log softmax(logits)[target]: (..., C) and class numbers (...) -> (...)."""
     library = array_library(logits)
-    y = log_softmax(logits)
-    rows = library.reshape(y, (-1, y.shape[-1]))
+    x = logits - library.max(logits, axis=-1, keepdims=True)
+    rows = library.reshape(x, (-1, x.shape[-1]))
     first = library.arange(rows.shape[0], device=device(rows))
     picked = getitem(rows, (first, library.reshape(target, (-1,))))
-    return library.reshape(-picked, target.shape)
+    return library.log(library.sum(library.exp(x), axis=-1)) - library.reshape(picked, target.shape)
 
 
 @softmax_cross_entropy.rule("logits", r"\bar x = \bar y\,(\operatorname{softmax} x - 1_{target})")
 def _(ct, logits, target):
-    classes = array_library(target).arange(logits.shape[-1], device=device(target))
-    hit = astype(expand_dims(target, -1) == classes, logits.dtype)
-    return expand_dims(ct, -1) * (softmax(logits) - hit)
+    return expand_dims(ct, -1) * softmax_error(logits, target)
+
+
+@operator
+def softmax_error(logits, target):
+    """softmax(logits) - 1 at the target: (..., C) and class numbers (...) -> (..., C)."""
+    library = array_library(logits)
+    classes = library.arange(logits.shape[-1], device=device(target))
+    hit = library.astype(target[..., None] == classes, logits.dtype)
+    return softmax(logits) - hit
+
+
+@softmax_error.rule(
+    "logits",
+    r"\bar x = s \odot (\bar y - \textstyle\sum \bar y \odot s),\;s = \operatorname{softmax} x",
+)
+def _(ct, logits):
+    y = softmax(logits)
+    return y * (ct - sum(ct * y, -1, True))
+
+
+@operator
+def binary_cross_entropy(p, target):
+    """-(t log p + (1 - t) log(1 - p)) of each element; a logarithm below -100 counts as -100.
+
+    The gradient is that of the formula, with p (1 - p) at least 1e-12: at p = 0 it is large, not 0.
+    """
+    library = array_library(p, target)
+    tiny = math.exp(-100)
+    log_p = library.log(library.maximum(p, tiny))
+    return (target - 1) * library.log(library.maximum(1 - p, tiny)) - target * log_p
+
+
+@binary_cross_entropy.rule("p", r"\bar p = \bar y\,(p - t) / p (1 - p)")
+def _(ct, p, target):
+    return ct * (p - target) / clip(p * (1 - p), 1e-12)
+
+
+@binary_cross_entropy.rule("target", r"\bar t = \bar y\,(\log (1 - p) - \log p)")
+def _(ct, p):
+    tiny = math.exp(-100)
+    return ct * (log(clip(1 - p, tiny)) - log(clip(p, tiny)))
 
 
 @operator
@@ -119,7 +158,8 @@ def layer_norm(x, weight, bias, axes, eps):
     library = array_library(x)
     centred = x - library.mean(x, axis=axes, keepdims=True)
     variance = library.mean(centred * centred, axis=axes, keepdims=True)
-    y = centred / library.sqrt(variance + eps)
+    y = centred
+    y /= library.sqrt(variance + eps)
     if weight is not None:
         y = y * weight
     return y if bias is None else y + bias
@@ -139,3 +179,34 @@ def _(ct, x, weight, axes, eps, needs):
         g = ct if weight is None else ct * weight
         to_x = (g - mean(g, axes, True) - normed * mean(g * normed, axes, True)) / sigma
     return to_x, ct * normed if needs[1] else None, ct
+
+
+@operator
+def rescale(x, centre, scale, shift=None):
+    """(x - centre) · scale + shift: the last step of a normalisation. All have as many axes as x.
+
+    The statistics come from other operators, so the gradient that goes through them does too.
+    """
+    y = x - centre
+    y *= scale
+    if shift is not None:
+        y += shift
+    return y
+
+
+@rescale.rule(
+    "x, centre, scale, shift",
+    r"\bar x = \bar y\,s;\quad \bar c = -\bar y\,s;\quad \bar s = \bar y\,(x - c);\quad "
+    r"\bar t = \bar y",
+)
+def _(ct, x, centre, scale, shift, needs):
+    # The three are small: sum first, then multiply. The engine sums what is left to be summed.
+    small = [array.shape for array in (centre, scale, shift) if array is not None]
+    axes = tuple(i for i, n in enumerate(ct.shape) if n != 1 and all(s[i] == 1 for s in small))
+    total = sum(ct, axes, True) if needs[1] or needs[3] else None
+    return (
+        ct * scale if needs[0] else None,
+        None if total is None else -total * scale,
+        sum(ct * (x - centre), axes, True) if needs[2] else None,
+        total,
+    )

@@ -76,24 +76,26 @@ def own_generator(state: Any = None) -> Iterator[Any]:
             bits.state = copy.state
 
 
-def keep_mask(x: Any, p: float) -> Any:
-    """For dropout: 0 with probability p, else 1 / (1 - p); an array of the shape and dtype of x."""
+def keep_mask(x: Any, p: float, shape: tuple[int, ...] | None = None) -> Any:
+    """For dropout: 0 with probability p, else 1 / (1 - p); an array like x, or of another shape."""
     library = array_library(x)
     if p >= 1:
-        return library.zeros(x.shape, dtype=x.dtype, device=device(x))
-    kept = drawn_like(x) >= p
+        shape = x.shape if shape is None else shape
+        return library.zeros(shape, dtype=x.dtype, device=device(x))
+    kept = drawn_like(x, shape) >= p
     return library.astype(kept, x.dtype) * (1 / (1 - p))
 
 
-def drawn_like(x: Any) -> Any:
+def drawn_like(x: Any, shape: tuple[int, ...] | None = None) -> Any:
     """Numbers from 0 to below 1, float32, in the shape, the library and on the device of x.
 
-    NumPy's generator draws them, whatever the library: the same seed gives the same numbers. In
-    compiled code they are JAX's own.
+    Or of another shape. NumPy's generator draws them, whatever the library: the same seed gives the
+    same numbers. In compiled code they are JAX's own.
     """
+    shape = x.shape if shape is None else shape
     if (keys := _keys.get()) is not None:
-        return keys.uniform(x.shape)
-    return constant(generator().random(x.shape, dtype=np.float32), x)
+        return keys.uniform(shape)
+    return constant(generator().random(shape, dtype=np.float32), x)
 
 
 class Keys:

@@ -38,7 +38,7 @@ __all__ = [
 
 def unreduced(value: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """A reduction's result with its axes back, of length 1, so that it broadcasts against x."""
-    if keepdims or not x.shape:
+    if keepdims or not value.shape:
         return value
     reduced = axes_of(axis, x.shape)
     return reshape(value, tuple(1 if i in reduced else n for i, n in enumerate(x.shape)))

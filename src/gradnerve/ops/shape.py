@@ -23,6 +23,7 @@ from gradnerve.backends import (
     is_floating,
     kernels,
     kind_of,
+    libraries,
     size,
 )
 from gradnerve.graph import Cut, operator
@@ -435,7 +436,7 @@ def as_tensor_or_array(x: Any, like: Any = None) -> Any:
 
     That array is of the library of `like`.
     """
-    if isinstance(x, Tensor) or array_library(x) is not np:
+    if isinstance(x, Tensor) or type(x) in libraries:
         return x
     if holds_tensor(x):
         like = first_tensor(x)
