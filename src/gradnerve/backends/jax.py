@@ -18,7 +18,6 @@ import jax.scipy.special
 import numpy as np
 from jax import lax
 from jax import numpy as namespace
-from jax.experimental.shard_alike import shard_alike
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from gradnerve import errors
@@ -363,22 +362,16 @@ def while_loop(condition: Any, f: Any, arrays: list[Any]) -> list[Any]:
     return lax.while_loop(condition, f, arrays)
 
 
-def alike(array: Array, other: Array) -> Array:
-    """The array; in compiled code, spread over the devices as the other one is."""
-    if jax.device_count() == 1 or not other.shape or namespace.shape(array) != other.shape:
-        return array
-    return shard_alike(other, array)[1]
-
-
 def traced(f: Any, *arguments: Any) -> Any:
     """What f computes, as JAX's expression. f is called with tracers in place of the arrays."""
     return jax.make_jaxpr(f)(*arguments)
 
 
-def compiled(expression: Any, order: list[int], donated: int) -> Any:
+def compiled(expression: Any, order: list[int], donated: int, like: dict[int, int]) -> Any:
     """The program of an expression: (arrays it may overwrite, other arrays, seed) -> results.
 
-    `order` says which argument of the expression each array is.
+    `order` says which argument of the expression each array is, `like` which results are to lie on
+    a mesh as which argument does.
     """
     evaluate = jax.extend.core.jaxpr_as_fun(expression)
     expected = [(a.shape, a.dtype) for a in expression.in_avals]
@@ -391,4 +384,40 @@ def compiled(expression: Any, order: list[int], donated: int) -> Any:
             raise OtherShapes
         return evaluate(*flat)
 
-    return jax.jit(program, donate_argnums=0 if donated else ())
+    options: dict[str, Any] = {"donate_argnums": 0 if donated else ()}
+    if jax.device_count() == 1:
+        return jax.jit(program, **options)
+    return _Placed(program, options, len(expression.out_avals), order, like)
+
+
+class _Placed:
+    """A program for each way in which its arrays lie on a mesh.
+
+    (`shard_alike` would do with one, but takes all arrays of one shape to be alike.)
+    """
+
+    def __init__(
+        self, program: Any, options: dict[str, Any], results: int, order: list[int],
+        like: dict[int, int],
+    ):  # fmt: skip
+        self.program, self.options, self.results = program, options, results
+        self.like = {result: order.index(place) for result, place in like.items()}
+        self.programs: dict[Any, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._fitting(*arguments)(*arguments)
+
+    def lower(self, *arguments: Any) -> Any:
+        return self._fitting(*arguments).lower(*arguments)
+
+    def _fitting(self, overwritten: list[Any], others: list[Any], seed: Any) -> Any:
+        flat = (*overwritten, *others)
+        places: list[Any] = [None] * self.results  # None: as XLA likes
+        for result, argument in self.like.items():
+            place = getattr(flat[argument], "sharding", None)
+            if isinstance(place, jax.sharding.NamedSharding):
+                places[result] = place
+        key = tuple(places)
+        if key not in self.programs:
+            self.programs[key] = jax.jit(self.program, out_shardings=places, **self.options)
+        return self.programs[key]
