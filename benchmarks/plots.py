@@ -59,7 +59,9 @@ def pyplot():
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.hashsalt": "benchmarks", "font.size": 9})
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "benchmarks", "svg.fonttype": "none", "font.size": 9}
+    )
     from matplotlib import pyplot
 
     return pyplot
