@@ -180,7 +180,7 @@ def scan_lines(options):
     for length in (3,) if options.quick else (32, 512):
         rounds = max(2, options.rounds // 4)
         first, later = compiled.scanned(length, rounds, options.clock, **options.brief)
-        spelled = ", ".join(
+        spelled = "; ".join(
             f"{loop} {first[name]:.1f} s until the first step is done, then {1e3 * later[name]:.1f}"
             " ms a step"
             for name, loop in (("jit", "gn.scan under gn.jit"), ("jax", "lax.scan"))
@@ -222,7 +222,7 @@ def checkpoint_lines(options):
 
 def memory_rows(options):
     """Peak memory of a step of each network in each library."""
-    names = ["tiny"] if options.quick else [n for n in NETWORKS if n != "tiny"]
+    names = ["tiny"] if options.quick else [n for n in NETWORKS if n not in ("tiny", "chain")]
     rows = []
     for name in [*names, *DEEP]:
         columns = [n for n in options.columns if n in STEPS[name].VERSIONS]

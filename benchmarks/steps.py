@@ -179,13 +179,7 @@ def words_of_gradnerve():
     import gradnerve as gn
     import gradnerve.nn.functional as F
 
-    def batch_norm(x, weight, bias):
-        centred = x - x.mean((0, 2, 3), keepdims=True)
-        variance = (centred * centred).mean((0, 2, 3), keepdims=True)
-        scale = weight.reshape(-1, 1, 1) / gn.sqrt(variance + 1e-5)
-        return centred * scale + bias.reshape(-1, 1, 1)
-
-    words = _words(gn, F, gn.permute_dims, batch_norm)
+    words = _words(gn, F, gn.permute_dims)
     words.scan = gn.scan
     return words
 
@@ -195,14 +189,15 @@ def words_of_torch():
     import torch
     import torch.nn.functional as F
 
+    return _words(torch, F, torch.permute)
+
+
+def _words(library, F, permute):
+    """The words of a library that has PyTorch's names."""
+
     def batch_norm(x, weight, bias):
         return F.batch_norm(x, None, None, weight, bias, training=True)
 
-    return _words(torch, F, torch.permute, batch_norm)
-
-
-def _words(library, F, permute, batch_norm):
-    """The words of a library that has PyTorch's names."""
     return SimpleNamespace(
         exp=library.exp, sin=library.sin, tanh=library.tanh, sigmoid=library.sigmoid, relu=F.relu,
         gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=library.softmax,
