@@ -238,6 +238,12 @@ def spelled(number):
     return f"{number:.3g}" if number else "0"
 
 
+def two_digits(number):
+    """0.0123 as 0.012, 1234 as 1,200."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:.2g}"
+
+
 def tables_of_gpts(sizes=SIZES_OF_GPT, counts=COUNTS, shown=64):
     """What each device sends, by their number; of `shown` devices what that is, and the seconds."""
     sent_table = [
@@ -265,8 +271,10 @@ def tables_of_gpts(sizes=SIZES_OF_GPT, counts=COUNTS, shown=64):
                 mesh = f"data={axes['data']}, model={axes['model']}"
                 kinds_table.append(f"| {name} | {layout} | {mesh} | {cells} |")
                 work = seconds_of_work(size, axes)
-                times = " | ".join(f"{work + total / speed:.2g}" for speed in LINKS.values())
-                time_table.append(f"| {name} | {layout} | {work:.2g} | {times} |")
+                times = (two_digits(work + total / speed) for speed in LINKS.values())
+                time_table.append(
+                    f"| {name} | {layout} | {two_digits(work)} | {' | '.join(times)} |"
+                )
             sent_table.append(f"| {name} | {layout} | {' | '.join(row)} |")
     return ["\n".join(lines) + "\n" for lines in (sent_table, kinds_table, time_table)]
 
