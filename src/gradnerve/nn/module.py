@@ -144,7 +144,7 @@ class Module:
     # What PyTorch needs to be told: here it is the same as an assignment.
 
     def register_buffer(self, name: str, tensor: Any) -> None:
-        """Set an attribute to a Tensor (of an array, if it is one) that is no parameter, or None."""
+        """Set an attribute to a buffer: a Tensor, an array for which one is made, or None."""
         is_tensor = tensor is None or isinstance(tensor, Tensor)
         setattr(self, name, tensor if is_tensor else Tensor(tensor))
 
