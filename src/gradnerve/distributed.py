@@ -20,7 +20,9 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from math import prod
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -29,6 +31,7 @@ import numpy as np
 from gradnerve import errors
 from gradnerve.backends import as_array, load, moved
 from gradnerve.nn.module import Module
+from gradnerve.ops.random import generator
 from gradnerve.tensor import Tensor
 from gradnerve.transforms import tree as optree
 
@@ -42,6 +45,8 @@ __all__ = [
     "lost",
     "mesh",
     "own_rows",
+    "restore",
+    "save",
     "shard",
     "shard_batch",
 ]
@@ -57,17 +62,22 @@ def mesh(**axes: int) -> Any:
     """The devices in a grid whose axes have names: mesh(data=4, model=2) takes eight.
 
     Without names: all devices, along "data". One size can be -1, for all that are left. What comes
-    back is a `jax.sharding.Mesh`. Raises ValueError where there are not so many devices, or, with
-    several processes, where some device is left out: its process would wait for ever.
+    back is a `jax.sharding.Mesh`. Raises TypeError for a size that is no whole number, ValueError
+    where there are not so many devices, where a size of -1 would leave some over, or, with several
+    processes, where any is left out: its process would wait for ever.
 
     >>> mesh(data=1).shape["data"]
     1
     """
     devices = _jax().devices()
     sizes = axes or {"data": len(devices)}
+    if not all(type(size) is int for size in sizes.values()):
+        raise TypeError(errors.mesh_of_no_numbers(axes))
     if sum(size == -1 for size in sizes.values()) == 1:
         known = prod(size for size in sizes.values() if size != -1)
         rest = len(devices) // known if known > 0 else 0
+        if rest * known not in (0, len(devices)):
+            raise ValueError(errors.mesh_does_not_divide(axes, len(devices)))
         sizes = {name: rest if size == -1 else size for name, size in sizes.items()}
     needed = prod(sizes.values())
     if min(sizes.values()) < 1 or needed > len(devices):
@@ -90,17 +100,21 @@ def shard(thing: Any, mesh: Any, rules: Rules = ()) -> Any:
     counts. `thing` can also be a dict or list of Modules and Tensors, or an optimiser: its state
     goes where its parameters are, so put those there first.
 
-    Raises ValueError for a rule that matches nothing or does not fit, TypeError for what holds no
-    Tensors.
+    Raises ValueError for a rule that matches nothing or does not fit, TypeError for what is no
+    rule, no mesh, or holds no Tensors.
 
     >>> import gradnerve as gn
     >>> model = shard(gn.nn.Linear(4, 2), mesh(data=1), {"weight": (None, "data")})
     >>> tuple(model.weight.data.sharding.spec)
     (None, 'data')
     """
-    if hasattr(thing, "params") and hasattr(thing, "step"):
+    if _is_optimizer(thing):
         return _shard_optimizer(thing, mesh, rules)
+    _check_mesh("shard", mesh)
     rules = list(rules.items() if isinstance(rules, Mapping) else rules)
+    for rule in rules:
+        if not isinstance(rule, tuple) or len(rule) != 2 or not isinstance(rule[0], str):
+            raise TypeError(errors.no_place_rule(rule))
     named = list(_named("", thing))
     if not named:
         raise TypeError(errors.nothing_to_shard(thing))
@@ -119,6 +133,15 @@ def shard(thing: Any, mesh: Any, rules: Rules = ()) -> Any:
     return thing
 
 
+def _check_mesh(name: str, mesh: Any) -> None:
+    if not isinstance(mesh, _jax().sharding.Mesh):
+        raise TypeError(errors.no_mesh(name, mesh))
+
+
+def _is_optimizer(thing: Any) -> bool:
+    return hasattr(thing, "params") and hasattr(thing, "step")
+
+
 def _named(path: str, thing: Any) -> Iterator[tuple[str, Tensor]]:
     if isinstance(thing, Tensor):
         yield path, thing
@@ -132,16 +155,22 @@ def _named(path: str, thing: Any) -> Iterator[tuple[str, Tensor]]:
 
 def _sharding(name: str, shape: tuple[int, ...], mesh: Any, axes: Any) -> Any:
     """Where an array of this shape goes, by the value of a rule."""
+    if axes is not None and not isinstance(axes, (str, tuple, list)):
+        raise TypeError(errors.no_place_rule((name, axes)))
     axes = (axes,) if axes is None or isinstance(axes, str) else tuple(axes)
     if axes == (None,):
         axes = ()
     if len(axes) > len(shape):
         raise ValueError(errors.rule_too_long(name, shape, axes))
+    used: list[str] = []
     for size, axis in zip(shape, axes, strict=False):
         split = () if axis is None else (axis,) if isinstance(axis, str) else axis
         for part in split:
             if part not in mesh.shape:
                 raise ValueError(errors.no_such_mesh_axis(name, part, list(mesh.shape)))
+            if part in used:
+                raise ValueError(errors.mesh_axis_twice(name, part))
+            used.append(part)
         count = prod(mesh.shape[part] for part in split)
         if size % count:
             raise ValueError(errors.does_not_divide(name, shape, size, count, axis))
@@ -187,6 +216,7 @@ def shard_batch(batch: Any, mesh: Any, axis: str = "data", *, whole: bool = True
     >>> images.shape, tuple(images.sharding.spec)
     ((6, 8), ('data',))
     """
+    _check_mesh("shard_batch", mesh)
     if axis not in mesh.shape:
         raise ValueError(errors.no_such_mesh_axis("shard_batch", axis, list(mesh.shape)))
     parts = mesh.shape[axis] if whole else len(_own_parts(mesh, axis))
@@ -215,6 +245,9 @@ def own_rows(count: int, mesh: Any, axis: str = "data") -> np.ndarray:
     >>> own_rows(4, mesh(data=1))
     array([0, 1, 2, 3])
     """
+    _check_mesh("own_rows", mesh)
+    if axis not in mesh.shape:
+        raise ValueError(errors.no_such_mesh_axis("own_rows", axis, list(mesh.shape)))
     parts = mesh.shape[axis]
     if count % parts:
         raise ValueError(errors.batch_does_not_divide((count,), parts, axis))
@@ -249,6 +282,128 @@ def gather(tree: Any) -> Any:
         return np.asarray(multihost_utils.process_allgather(array, tiled=True))
 
     return optree().tree_map(whole, tree)
+
+
+# --- Checkpoints ----------------------------------------------------------------------------------
+
+
+def save(folder: str | Path, state: Any, step: int) -> None:
+    """Write a checkpoint: Modules and optimisers that lie on a mesh, in a dict or list.
+
+    Every process has to call it, and all need to see the folder. Each writes the parts on its own
+    devices, so no process ever has the whole. The checkpoint, numbered `step`, appears when all of
+    it is on the disk; the one before is kept as well, and older ones are removed. The random
+    numbers' state is part of it.
+
+    Raises ValueError for a step that is not later than the last, or for what is on no mesh yet,
+    ImportError where orbax-checkpoint, which does the work, is not installed.
+
+    >>> import gradnerve as gn
+    >>> folder = Path(getfixture("tmp_path"))
+    >>> model = shard(gn.nn.Linear(4, 2), mesh(data=1))
+    >>> save(folder, {"model": model}, step=10)
+    >>> restore(folder, {"model": model})
+    10
+    """
+    ocp = _orbax()
+    cells = list(_cells("", state))
+    arrays = {n: value for n, value, _, place in cells if value is not None and place is not None}
+    numbers = {name: value for name, value, *_ in cells if name not in arrays}
+    shapes = {name: list(array.shape) for name, array in arrays.items()}
+    random = generator().bit_generator.state
+    notes = {"shapes": shapes, "numbers": numbers, "random": random}
+    with _manager(folder) as manager:
+        last = manager.latest_step()
+        if last is not None and step <= last:
+            raise ValueError(errors.not_a_later_step(step, last, folder))
+        args = ocp.args.Composite(
+            arrays=ocp.args.StandardSave(arrays), notes=ocp.args.JsonSave(notes)
+        )
+        manager.save(step, args=args)
+
+
+def restore(folder: str | Path, state: Any) -> int | None:
+    """Take over the last checkpoint of `save`, and return its step; None where there is none.
+
+    `state` is built as that which was saved, and lies where it is to lie: on as many devices and
+    processes as there are now, by any rules. A checkpoint that was not completed does not count.
+    Every process has to call it. Raises ValueError where names or shapes differ, or for what is on
+    no mesh yet, ImportError where orbax-checkpoint is not installed.
+    """
+    ocp = _orbax()
+    cells = list(_cells("", state))
+    with _manager(folder) as manager:
+        step = manager.latest_step()
+        if step is None:
+            return None
+        notes = manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore())).notes
+        saved = {name: tuple(shape) for name, shape in notes["shapes"].items()}
+        names, known = {name for name, *_ in cells}, saved.keys() | notes["numbers"].keys()
+        if names != known:
+            raise ValueError(errors.other_checkpoint(folder, sorted(known), sorted(names)))
+        wanted = {}
+        for name, value, _, place in cells:
+            if name in saved and place is not None:
+                like = place if value is None else value
+                if like.shape != saved[name]:
+                    raise ValueError(errors.other_size(folder, name, saved[name], like.shape))
+                wanted[name] = _jax().ShapeDtypeStruct(
+                    like.shape, like.dtype, sharding=like.sharding
+                )
+        args = ocp.args.Composite(arrays=ocp.args.StandardRestore(wanted))
+        arrays = manager.restore(step, args=args).arrays
+    for name, _, put, _ in cells:
+        put(arrays[name] if name in arrays else notes["numbers"][name])
+    generator().bit_generator.state = notes["random"]
+    return int(step)
+
+
+def _cells(path: str, thing: Any) -> Iterator[tuple[str, Any, Callable[[Any], None], Any]]:
+    """What a checkpoint has: name, value, how to put another, and an array that lies as it does.
+
+    That is None for a number, and an optimiser's parameter for what it has not begun yet.
+    """
+    if _is_optimizer(thing):
+        for name, slots in vars(thing).items():
+            if type(slots) in (int, float):
+                yield f"{path}.{name}".lstrip("."), slots, partial(setattr, thing, name), None
+            elif isinstance(slots, list) and slots is not thing.params:
+                for i, slot in enumerate(slots):
+                    where = f"{path}.{name}.{i}".lstrip(".")
+                    put = partial(slots.__setitem__, i)
+                    if getattr(slot, "shape", None) == ():
+                        slot = np.asarray(slot).item()  # a count, which a step has made an array
+                    is_number = isinstance(slot, (int, float))
+                    place = None if is_number else _placed(where, thing.params[i]._data)
+                    yield where, slot, put, place
+    elif isinstance(thing, (Module, Tensor)):
+        for name, tensor in _named(path, thing):
+            array = _placed(name, tensor._data)
+            yield name, array, partial(setattr, tensor, "_data"), array
+    else:
+        for key, value in thing.items() if isinstance(thing, dict) else enumerate(thing):
+            yield from _cells(f"{path}.{key}".lstrip("."), value)
+
+
+def _placed(name: str, array: Any) -> Any:
+    if not isinstance(getattr(array, "sharding", None), _jax().sharding.NamedSharding):
+        raise ValueError(errors.not_on_a_mesh(name))
+    return array
+
+
+def _orbax() -> Any:
+    try:
+        import orbax.checkpoint as ocp
+    except ImportError as error:
+        raise ImportError(errors.not_installed("orbax-checkpoint", "orbax", error)) from None
+    return ocp
+
+
+def _manager(folder: str | Path) -> Any:
+    """Orbax's own: it writes beside, waits for all processes, then renames."""
+    ocp = _orbax()
+    options = ocp.CheckpointManagerOptions(max_to_keep=2)
+    return ocp.CheckpointManager(Path(folder).absolute(), options=options)
 
 
 # --- Several processes ----------------------------------------------------------------------------
@@ -354,6 +509,8 @@ def agree(settings: Mapping[str, Any], timeout: int = 60) -> None:
     that differs, ProcessLost where a process does not come, or came with `leave`.
     """
     jax, state = _jax(), _coordination()
+    if not jax.distributed.is_initialized():  # one process agrees with itself
+        return
     client, count, number = state.client, state.num_processes, state.process_id
     client.key_value_set(f"gradnerve/{number}", json.dumps({"settings": dict(settings)}))
     first: dict[str, Any] = {}

@@ -1306,10 +1306,10 @@ NO_CLOSURE = (
 )
 
 
-def no_matrix(shape: tuple[int, ...]) -> str:
+def no_matrix(shape: tuple[int, ...], dtype: Any) -> str:
     return (
-        f"Muon moves matrices, but a parameter has shape {shape}: give biases, embeddings and "
-        "such to another optimiser, AdamW for example"
+        f"Muon moves real matrices, but a parameter has shape {shape} and dtype {dtype}: give "
+        "biases, embeddings and such to another optimiser, AdamW for example"
     )
 
 
@@ -1680,6 +1680,41 @@ def mesh_too_large(axes: Mapping[str, int], devices: int) -> str:
     )
 
 
+def mesh_of_no_numbers(axes: Mapping[str, Any]) -> str:
+    """mesh(data=2.0)."""
+    given = ", ".join(f"{name}={size!r}" for name, size in axes.items())
+    return f"mesh({given}): sizes are whole numbers, as in mesh(data=4, model=2)"
+
+
+def mesh_does_not_divide(axes: Mapping[str, int], devices: int) -> str:
+    """-1 for what is left, and something is left over."""
+    return (
+        f"{_mesh(axes)}: the {devices} devices do not divide by the other sizes; say how many to "
+        "take, without -1"
+    )
+
+
+def no_mesh(name: str, value: Any) -> str:
+    """Something else in the place of a mesh."""
+    return (
+        f"{name} takes a mesh, as gn.distributed.mesh(data=4, model=2) makes one, not "
+        f"{type(value).__name__}"
+    )
+
+
+def no_place_rule(rule: Any) -> str:
+    """shard() with something else than pairs of a pattern and mesh axes."""
+    return (
+        'rules are a dict, or pairs, of patterns and mesh axes, as {"*.weight": ("model", None)}, '
+        f"or with one axis as a string; not {rule!r}"
+    )
+
+
+def mesh_axis_twice(name: str, axis: str) -> str:
+    """A rule that cuts two axes along one of the mesh."""
+    return f"the rule for {name!r} has {axis!r} twice: a mesh axis can cut one axis of a parameter"
+
+
 def mesh_too_small(axes: Mapping[str, int], needed: int, devices: int) -> str:
     """Several processes, and a mesh without the devices of some."""
     return (
@@ -1699,7 +1734,7 @@ def nothing_to_shard(thing: Any) -> str:
 def rule_matches_nothing(pattern: str, names: Sequence[str]) -> str:
     """A rule for a parameter that there is not."""
     shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-    return f"no parameter matches the rule {pattern!r}; there are {shown}{nearest(pattern, names)}"
+    return f"no parameter matches the rule {pattern!r}; there are {shown}.{nearest(pattern, names)}"
 
 
 def rule_too_long(name: str, shape: tuple[int, ...], axes: Sequence[Any]) -> str:
@@ -1713,7 +1748,7 @@ def rule_too_long(name: str, shape: tuple[int, ...], axes: Sequence[Any]) -> str
 def no_such_mesh_axis(name: str, axis: str, axes: Sequence[str]) -> str:
     """A mesh axis that the mesh has not."""
     known = ", ".join(map(repr, axes))
-    return f"{name}: the mesh has no axis {axis!r}; it has {known}{nearest(axis, axes)}"
+    return f"{name}: the mesh has no axis {axis!r}; it has {known}.{nearest(axis, axes)}"
 
 
 def does_not_divide(name: str, shape: tuple[int, ...], size: int, count: int, axis: Any) -> str:
@@ -1740,6 +1775,36 @@ def parameters_not_on_mesh(optimiser: str) -> str:
     )
 
 
+def not_on_a_mesh(name: str) -> str:
+    """save() or restore() of what shard() has not placed."""
+    return (
+        f"{name!r} is on no mesh: a checkpoint of many devices has what lies on a mesh, so "
+        "shard(model, mesh) first, then shard(optimizer, mesh)"
+    )
+
+
+def not_a_later_step(step: int, last: int, folder: Any) -> str:
+    """save() with a number that is taken, or passed."""
+    return (
+        f"save(..., step={step}): '{folder}' has a checkpoint of step {last} already; steps go "
+        "upwards, so restore it and go on from there, or take another folder"
+    )
+
+
+def other_checkpoint(folder: Any, saved: Sequence[str], names: Sequence[str]) -> str:
+    """restore() of another model's checkpoint."""
+    missing = [name for name in names if name not in saved]
+    extra = [name for name in saved if name not in names]
+    parts = [f"there is no {name!r} in it{nearest(name, extra)}" for name in missing[:3]]
+    parts += [f"it has {name!r}, which is not asked for" for name in extra[:3]]
+    return f"the checkpoint in '{folder}' is of something else: {'; '.join(parts)}"
+
+
+def other_size(folder: Any, name: str, saved: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """restore() of a model of another size."""
+    return f"the checkpoint in '{folder}' has {name!r} as {saved}, and it is to be {tuple(shape)}"
+
+
 def batch_does_not_divide(shape: tuple[int, ...], parts: int, axis: str) -> str:
     """A batch that cannot be cut evenly."""
     if not shape:
@@ -1759,6 +1824,8 @@ def bad_coordinator(address: str) -> str:
 
 def bad_process(process: int, processes: int) -> str:
     """A number of a process that there cannot be."""
+    if processes < 1:
+        return f"there is at least one process, not {processes}"
     return f"{processes} processes have the numbers 0 to {processes - 1}; there is no {process}"
 
 

@@ -482,6 +482,7 @@ class _Program:
         self.new_items: list[tuple[int, Any, Any]] = []  # container, key, value as a `_Tree`
         self.gone: list[tuple[int, Any]] = []
         self.replaces: dict[int, int] = {}  # a place in the state, by which result
+        self.like: dict[int, int] = {}  # a result, and the array on whose devices it is to lie
         self.draws = False
         self.results: list[Any] = []
         self.line = errors.user_line()
@@ -510,7 +511,12 @@ class _Program:
         self.donated = sorted(replaced)
         self.kept = [i for i in range(count) if i not in replaced]
         order = [*self.donated, *self.kept, *range(count, len(arrays))]
-        self.run = jax.compiled(closed, order, len(self.donated))
+        like = {
+            result: place
+            for result, place in self.like.items()
+            if _shape(arrays[place])[0] == results[result].shape
+        }
+        self.run = jax.compiled(closed, order, len(self.donated), like)
 
     def arguments(self, given: _Given) -> tuple[list[Any], list[Any], Any]:
         """The arrays for the compiled code: those that it may overwrite, all others, and a seed."""
@@ -573,17 +579,19 @@ class _Program:
         return len(self.results) - 1
 
     def _compare_tensors(self, given: _Given, arrays: list[Any], flags: list[bool]) -> None:
-        alike = load("jax").alike
         grads = dict(zip(given.has_grad, arrays[len(given.tensors) :], strict=False))
         for i, tensor in enumerate(given.tensors):
             # What replaces an array keeps its place, on however many devices it lies.
             if tensor._data is not arrays[i]:
-                self.replaces[i] = self.result(alike(tensor._data, arrays[i]))
+                self.replaces[i] = self.result(tensor._data)
+                self.like[self.replaces[i]] = i
                 self.new_data.append((i, self.replaces[i]))
             gradient = tensor._grad
             if gradient is not grads.get(i):
-                place = None if gradient is None else self.result(alike(gradient, arrays[i]))
+                place = None if gradient is None else self.result(gradient)
                 self.new_grads.append((i, place))
+                if place is not None:
+                    self.like[place] = i
                 if place is not None and i in grads:
                     self.replaces[len(given.tensors) + given.has_grad.index(i)] = place
             if tensor._requires_grad != flags[i] and tensor._record is None:
@@ -601,13 +609,19 @@ class _Program:
                 if value != before[key]:
                     self.counted.add(path)
                 continue
-            if _is_array(value) and _is_array(before.get(key)):
-                value = load("jax").alike(value, before[key])
             new = _Tree(value, self, given)
             self.new_items.append((place, key, new))
             cell = cells.get((id(given.containers[place]), key))
             if cell is not None and new.leaves and new.leaves[0][0] == "array":
                 self.replaces[cell] = new.leaves[0][1]
+                self.like[self.replaces[cell]] = cell
+            elif before.get(key) is None and new.leaves and new.leaves[0][0] == "array":
+                # What an optimiser begins to keep of a parameter lies as that does.
+                path = (*given.paths[place][:-1], "params")
+                params = given.containers[given.paths.index(path)] if path in given.paths else []
+                if isinstance(params, list) and isinstance(key, int) and key < len(params):
+                    tensors = {id(t): i for i, t in enumerate(given.tensors)}
+                    self.like[new.leaves[0][1]] = tensors[id(params[key])]
         self.gone += [(place, key) for key in reversed(before) if key not in now]
 
 

@@ -1,7 +1,9 @@
 """Run by test_distributed.py in a process of its own, in which JAX sees eight devices."""
 
 import re
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -103,6 +105,54 @@ def test_each_device_holds_its_part():
     np.testing.assert_array_equal(D.gather(own), np.arange(8.0))
 
 
+def test_weights_of_one_shape_can_lie_differently():
+    """Nothing but gradients and partial sums crosses the network: no weight is put together."""
+    rules = {"0.weight": ("model", None), "2.weight": (None, "model")}
+    mesh = D.mesh(data=2, model=4)
+    model = nn.Sequential(nn.Linear(16, 16, bias=False), nn.ReLU(), nn.Linear(16, 16, bias=False))
+    D.shard(model, mesh, rules)
+    optimizer = D.shard(optim.SGD(model.parameters(), lr=0.1), mesh)
+    batch = D.shard_batch((np.ones((4, 16), np.float32), np.ones((4, 16), np.float32)), mesh)
+
+    @gn.jit
+    def step(model, optimizer, x, y):
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    text = step.lower(model, optimizer, *batch).compile().as_text()
+    kinds = set(re.findall("all-gather|all-to-all|collective-permute|all-reduce", text))
+    assert kinds == {"all-reduce"}
+    step(model, optimizer, *batch)
+    specs = [tuple(p.data.sharding.spec) for p in model.parameters()]
+    assert specs == [("model", None), (None, "model")]
+
+
+def test_the_tables_of_traffic():
+    """With copied weights, what is summed is their gradients; two layers tell of a third."""
+    sys.path.append(str(Path(__file__).parents[2] / "tools"))
+    import make_traffic_table as tool
+
+    size = tool.Size(layers=3, width=32, heads=4, tokens=64, length=16, batch=2)
+    of = {}
+    for name, axes, rules in list(tool.layouts(8))[:2]:
+        mesh = D.mesh(**axes)
+        whole = tool.traffic(tool.program_of_gpt(size, mesh, rules))
+        of[name] = tool.traffic_of_gpt(size, mesh, rules)
+        assert of[name][1] == {k: whole[1].get(k, 0) for k in of[name][1]}
+    tokens = 8 * 2 * 16  # of each token the right logit is looked up; and two numbers are summed
+    _, results, sent = of["copied"]
+    assert results["all-reduce"] == 4 * size.count() + 4 * tokens + 8
+    assert round(sent["all-reduce"]) == round(2 * 7 / 8 * results["all-reduce"])
+    texts = tool.tables_of_gpts({"small": size}, counts=(1,), shown=1)
+    assert [text.count("\n") for text in texts] == [5, 5, 5]
+    assert "| small | copied | 0 |\n" in texts[0]
+    marks = "<!-- x: tools/make_traffic_table.py -->\n", "<!-- end of x -->\n"
+    page = tool.put(f"before\n{marks[0]}old\n{marks[1]}after\n", "x", "new\n")
+    assert page == f"before\n{marks[0]}\nnew\n\n{marks[1]}after\n"
+
+
 @contextmanager
 def raises(kind, words):
     try:
@@ -120,6 +170,24 @@ def test_mistakes():
         D.mesh(data=16)
     with raises(ValueError, "one may be -1"):
         D.mesh(data=-1, model=-1)
+    with raises(ValueError, r"mesh\(data=3, model=-1\): the 8 devices do not divide"):
+        D.mesh(data=3, model=-1)
+    for size in (2.0, "2", None):
+        with raises(TypeError, r"sizes are whole numbers"):
+            D.mesh(data=size)
+    with raises(ValueError, "'weight' has 'model' twice"):
+        D.shard(nn.Linear(4, 4), mesh, {"weight": ("model", "model")})
+    for rules in (["weight"], "weight", {"weight": 3}, [("weight", "model", None)]):
+        with raises(TypeError, r"rules are a dict, or pairs, of patterns and mesh axes"):
+            D.shard(nn.Linear(4, 4), mesh, rules)
+    for call in (D.shard, D.shard_batch, lambda x, mesh: D.own_rows(8, mesh)):
+        with raises(TypeError, r"takes a mesh, as gn.distributed.mesh.* makes one, not dict"):
+            call(nn.Linear(4, 4), {"data": 2})
+    with raises(ValueError, "own_rows: the mesh has no axis 'dta'"):
+        D.own_rows(8, mesh, "dta")
+    with raises(ValueError, "'weight' is on no mesh"):
+        next(D._cells("", nn.Linear(4, 4)))
+    D.agree({"one": "process"})
     with raises(ValueError, r"no parameter matches the rule 'fc1.wieght'.*fc1.weight"):
         D.shard(model, mesh, {"fc1.wieght": "model"})
     with raises(ValueError, r"fc1.weight: the mesh has no axis 'modle'.*model"):

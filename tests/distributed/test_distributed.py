@@ -35,7 +35,7 @@ def test_eight_devices():
     command = [sys.executable, "-W", "error", str(HERE / "eight.py")]
     done = subprocess.run(command, env=environment(8), text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 5
+    assert len(done.stdout.split()) == 7
 
 
 def test_options_that_do_not_fit(capsys):
@@ -165,6 +165,40 @@ def wait_for_an_epoch(process):
         if line.startswith("epoch"):
             return
     pytest.fail(f"it ended early: {process.stderr.read()}")
+
+
+def saves(folder, steps, processes):
+    """What so many processes print that go on up to this step: where from, and the losses."""
+    port = free_port()
+    command = [sys.executable, "-W", "error", str(HERE / "saving.py"), str(port), str(processes)]
+    found = ends(
+        [
+            subprocess.Popen(
+                [*command, str(i), str(folder), str(steps)], env=environment(), text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ) for i in range(processes)
+        ]
+    )  # fmt: skip
+    assert [code for code, *_ in found] == [0] * processes, found[0][2]
+    lines = [line.split() for line in found[0][2].splitlines()]
+    return {name: [float(x) for n, x in lines if n == name] for name in ("from", "loss")}
+
+
+@pytest.mark.slow
+def test_a_state_in_parts_is_saved_in_parts(tmp_path):
+    """By two processes, restored by four and by one; dropout and momentum go on where they were."""
+    pytest.importorskip("orbax.checkpoint")
+    whole = saves(tmp_path / "whole", 6, 1)["loss"]
+    parts = tmp_path / "parts"
+    losses = saves(parts, 2, 2)["loss"]
+    shutil.copytree(parts / "2", parts / "3.orbax-checkpoint-tmp")  # as if one was being written
+    (parts / "3.orbax-checkpoint-tmp/notes/metadata").unlink()
+    for steps, processes in ((4, 4), (6, 1)):
+        found = saves(parts, steps, processes)
+        assert found["from"] == [steps - 2]
+        losses += found["loss"]
+    assert losses == pytest.approx(whole, rel=2e-5)
+    assert {path.name for path in parts.iterdir()} >= {"4", "6"}
 
 
 # --- What goes wrong ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ unless told otherwise; it is told otherwise as this file is loaded, for the whol
 from __future__ import annotations
 
 import functools
+import math
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +18,11 @@ import jax.scipy.special
 import numpy as np
 from jax import lax
 from jax import numpy as namespace
-from jax.experimental.shard_alike import shard_alike
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from gradnerve import errors
 from gradnerve.backends import common
+from gradnerve.backends import numpy as numpy_kernels
 
 if TYPE_CHECKING:
     from gradnerve.ops.window import Window
@@ -211,7 +212,7 @@ def cumulative_argmin(x: Array, axis: int) -> Array:
 
 # --- Windows --------------------------------------------------------------------------------------
 
-# Each adjoint is JAX's own transpose of a function that is linear.
+# Each adjoint is JAX's own transpose of a function that is linear, unless XLA compiles that badly.
 
 
 def _one_dtype(*arrays: Array) -> tuple[Array, ...]:
@@ -231,8 +232,30 @@ def convolve(x: Array, weight: Array, window: Window, groups: int) -> Array:
 def convolve_input(c: Array, weight: Array, window: Window, groups: int, shape: Any) -> Array:
     """The adjoint of `convolve` by x: (N, F, *O), (F, C/groups, *K) -> (N, C, *S) = shape."""
     c, weight = _one_dtype(c, weight)
+    # Where few channels come out, XLA's convolution on the CPU takes up to six times as long.
+    few = groups == 1 and shape[1] < 8 and set(window.stride) == {1}
+    if few and jax.default_backend() == "cpu" and not (is_concrete(c) and is_concrete(weight)):
+        return _convolve_input_by_columns(c, weight, window, shape)
     x = jax.ShapeDtypeStruct(shape, c.dtype)
     return jax.linear_transpose(lambda x: convolve(x, weight, window, groups), x)(c)[0]
+
+
+def _convolve_input_by_columns(c: Array, weight: Array, window: Window, shape: Any) -> Array:
+    """All that goes to one place of the kernel is added at once, in the memory order (C, *S, N)."""
+    filters, inputs, *kernel = weight.shape
+    batch, _, *out = c.shape
+    columns = namespace.einsum("fck,fon->ckon", *(
+        namespace.reshape(weight, (filters, inputs, math.prod(kernel))),
+        namespace.reshape(namespace.moveaxis(c, 0, -1), (filters, math.prod(out), batch)),
+    ))  # fmt: skip
+    columns = namespace.reshape(columns, (inputs, math.prod(kernel), *out, batch))
+    sizes = [a + n + b for n, (a, b) in zip(shape[2:], window.padding, strict=True)]
+    total = namespace.zeros((inputs, *sizes, batch), dtype=c.dtype)
+    for i, (_, part) in enumerate(numpy_kernels.places(window, tuple(out))):
+        starts = (0, *(p.start for p in part), 0)
+        total = lax.dynamic_update_slice(total, total[(slice(None), *part)] + columns[:, i], starts)
+    total = total[(slice(None), *numpy_kernels.inside(window, shape)[1:])]
+    return namespace.moveaxis(total, -1, 0)
 
 
 def convolve_weight(c: Array, x: Array, window: Window, groups: int) -> Array:
@@ -339,22 +362,16 @@ def while_loop(condition: Any, f: Any, arrays: list[Any]) -> list[Any]:
     return lax.while_loop(condition, f, arrays)
 
 
-def alike(array: Array, other: Array) -> Array:
-    """The array; in compiled code, spread over the devices as the other one is."""
-    if jax.device_count() == 1 or not other.shape or namespace.shape(array) != other.shape:
-        return array
-    return shard_alike(other, array)[1]
-
-
 def traced(f: Any, *arguments: Any) -> Any:
     """What f computes, as JAX's expression. f is called with tracers in place of the arrays."""
     return jax.make_jaxpr(f)(*arguments)
 
 
-def compiled(expression: Any, order: list[int], donated: int) -> Any:
+def compiled(expression: Any, order: list[int], donated: int, like: dict[int, int]) -> Any:
     """The program of an expression: (arrays it may overwrite, other arrays, seed) -> results.
 
-    `order` says which argument of the expression each array is.
+    `order` says which argument of the expression each array is, `like` which results are to lie on
+    a mesh as which argument does.
     """
     evaluate = jax.extend.core.jaxpr_as_fun(expression)
     expected = [(a.shape, a.dtype) for a in expression.in_avals]
@@ -367,4 +384,40 @@ def compiled(expression: Any, order: list[int], donated: int) -> Any:
             raise OtherShapes
         return evaluate(*flat)
 
-    return jax.jit(program, donate_argnums=0 if donated else ())
+    options: dict[str, Any] = {"donate_argnums": 0 if donated else ()}
+    if jax.device_count() == 1:
+        return jax.jit(program, **options)
+    return _Placed(program, options, len(expression.out_avals), order, like)
+
+
+class _Placed:
+    """A program for each way in which its arrays lie on a mesh.
+
+    (`shard_alike` would do with one, but takes all arrays of one shape to be alike.)
+    """
+
+    def __init__(
+        self, program: Any, options: dict[str, Any], results: int, order: list[int],
+        like: dict[int, int],
+    ):  # fmt: skip
+        self.program, self.options, self.results = program, options, results
+        self.like = {result: order.index(place) for result, place in like.items()}
+        self.programs: dict[Any, Any] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._fitting(*arguments)(*arguments)
+
+    def lower(self, *arguments: Any) -> Any:
+        return self._fitting(*arguments).lower(*arguments)
+
+    def _fitting(self, overwritten: list[Any], others: list[Any], seed: Any) -> Any:
+        flat = (*overwritten, *others)
+        places: list[Any] = [None] * self.results  # None: as XLA likes
+        for result, argument in self.like.items():
+            place = getattr(flat[argument], "sharding", None)
+            if isinstance(place, jax.sharding.NamedSharding):
+                places[result] = place
+        key = tuple(places)
+        if key not in self.programs:
+            self.programs[key] = jax.jit(self.program, out_shardings=places, **self.options)
+        return self.programs[key]
