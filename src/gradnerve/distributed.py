@@ -364,18 +364,19 @@ def _cells(path: str, thing: Any) -> Iterator[tuple[str, Any, Callable[[Any], No
     That is None for a number, and an optimiser's parameter for what it has not begun yet.
     """
     if _is_optimizer(thing):
-        for name, slots in vars(thing).items():
-            if type(slots) in (int, float):
-                yield f"{path}.{name}".lstrip("."), slots, partial(setattr, thing, name), None
-            elif isinstance(slots, list) and slots is not thing.params:
-                for i, slot in enumerate(slots):
-                    where = f"{path}.{name}.{i}".lstrip(".")
-                    put = partial(slots.__setitem__, i)
-                    if getattr(slot, "shape", None) == ():
-                        slot = np.asarray(slot).item()  # a count, which a step has made an array
-                    is_number = isinstance(slot, (int, float))
-                    place = None if is_number else _placed(where, thing.params[i]._data)
-                    yield where, slot, put, place
+        for i, group in enumerate(thing.param_groups):
+            for name, value in group.items():
+                if type(value) in (int, float):
+                    where = f"{path}.param_groups.{i}.{name}".lstrip(".")
+                    yield where, value, partial(group.__setitem__, name), None
+        for i, (tensor, slots) in enumerate(thing.state.items()):
+            for name, slot in slots.items():
+                where = f"{path}.state.{i}.{name}".lstrip(".")
+                if getattr(slot, "shape", None) == () != tensor.shape:
+                    slot = np.asarray(slot).item()  # a count, which a step has made an array
+                is_number = isinstance(slot, (int, float))
+                place = None if is_number else _placed(where, tensor._data)
+                yield where, slot, partial(slots.__setitem__, name), place
     elif isinstance(thing, (Module, Tensor)):
         for name, tensor in _named(path, thing):
             array = _placed(name, tensor._data)
