@@ -1,13 +1,12 @@
-"""What `gn.jit` itself costs: per call, and to compile; and backward's cost against depth."""
+"""What `gn.jit` itself costs: per call, and until the first step is done."""
 
 from time import perf_counter
 
 import numpy as np
 
-from benchmarks import chain, steps, timing
+from benchmarks import lstm, steps, timing
 
 COUNT = 50
-DEPTHS = 10, 100, 1_000, 10_000, 100_000
 
 
 def small_loss(f, parameters):
@@ -22,33 +21,15 @@ CALL = steps.Workload(
 )
 
 
-def first_calls(workload, clock=perf_counter):
+def first_calls(workload, names=("jit", "jax"), clock=perf_counter, **problem):
     """Seconds of the first step: tracing and compiling, {name: seconds}."""
     times = {}
-    for name in ("jit", "jax"):
-        step = workload.VERSIONS[name](workload.problem())
+    for name in names:
+        step = workload.VERSIONS[name](workload.problem(**problem))
         start = clock()
         step()
         times[name] = clock() - start
     return times
-
-
-def by_depth(depths=DEPTHS, rounds=3, clock=perf_counter):
-    """Seconds per operator, forward and backward, of chains of so many: {depth: the best}."""
-    import gradnerve as gn
-
-    x, a, b = (gn.Tensor(p, requires_grad=True) for p in chain.problem()[0])
-
-    def step(depth):
-        start = clock()
-        y = x
-        for _ in range(depth // 2):
-            y = y * a + b
-        y.sum().backward()
-        x.grad = a.grad = b.grad = None
-        return (clock() - start) / depth
-
-    return {depth: min(step(depth) for _ in range(rounds)) for depth in depths}
 
 
 def call_cost(rounds, clock=perf_counter, **brief):
@@ -57,3 +38,12 @@ def call_cost(rounds, clock=perf_counter, **brief):
     timing.check_agreement(made)
     times = timing.in_turns(made, rounds, clock=clock, **brief)
     return np.median(times["jit"] - times["jax"])
+
+
+def scanned(length, rounds, clock=perf_counter, **brief):
+    """An LSTM by `gn.scan` and by `lax.scan`: seconds of the first step, and of the others."""
+    first = first_calls(lstm.SCANNED, clock=clock, steps=length)
+    made = {n: lstm.SCANNED.VERSIONS[n](lstm.problem(length)) for n in ("jit", "jax")}
+    timing.check_agreement(made)
+    times = timing.in_turns(made, rounds, clock=clock, **brief)
+    return first, {name: np.median(values) for name, values in times.items()}

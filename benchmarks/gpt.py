@@ -47,7 +47,7 @@ def loss(f, parameters, tokens, target, mask):
     for _ in range((len(parameters) - 6) // 12):
         parts = linear(norm(x)).reshape(n, length, 3 * HEADS, WIDTH // HEADS)
         query, key, value = f.chunk(f.permute(parts, (0, 2, 1, 3)), 3, 1)
-        scores = query @ key.mT * (WIDTH // HEADS) ** -0.5 + mask
+        scores = query @ f.permute(key, (0, 1, 3, 2)) * (WIDTH // HEADS) ** -0.5 + mask
         mixed = f.permute(f.softmax(scores, -1) @ value, (0, 2, 1, 3))
         x = x + linear(mixed.reshape(n, length, WIDTH))
         x = x + linear(f.gelu(linear(norm(x))))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import sys
 
 TITLES = {
@@ -9,14 +10,20 @@ TITLES = {
     "jit": "gn.jit",
     "on_torch": "GradNerve on PyTorch",
     "torch": "PyTorch",
+    "compiled": "torch.compile",
     "jax": "jax.jit",
+    "tinygrad": "tinygrad",
     "autograd": "autograd",
     "mygrad": "MyGrad",
     "unguarded": "MyGrad unguarded",
     "numpy": "NumPy by hand",
 }
-NEEDS = {"jit": "jax", "on_torch": "torch", "unguarded": "mygrad"}
+NEEDS = {"jit": "jax", "on_torch": "torch", "compiled": "torch", "unguarded": "mygrad"}
 """Columns that are no library of their own, and the library that they need."""
+COMPILERS = {"compiled": ("g++", "clang++"), "tinygrad": ("clang",)}
+"""Columns that need a compiler, one of these programs; it may be missing where CI=true too."""
+SLOW = tuple(COMPILERS)
+"""Columns that take from seconds to minutes for each first step."""
 
 
 def installed():
@@ -32,7 +39,12 @@ def installed():
 
 def with_columns(libraries):
     """The libraries, and the columns for which those that they need are there."""
-    return [name for name in TITLES if NEEDS.get(name, name) in libraries]
+    columns = [name for name in TITLES if NEEDS.get(name, name) in libraries]
+    for name, programs in COMPILERS.items():
+        if name in columns and not any(map(shutil.which, programs)):
+            print(f"There is no {' or '.join(programs)}: the column of {TITLES[name]} is empty.")
+            columns.remove(name)
+    return columns
 
 
 def with_unguarded(versions):

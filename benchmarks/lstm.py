@@ -27,16 +27,34 @@ def problem(steps=STEPS):
 
 def loss(f, parameters, x, target):
     """Cross-entropy of the classes that the last state says."""
-    of_input, input_bias, of_state, state_bias, of_class, class_bias = parameters
-    h = c = x[0, :, :1] * 0
+    *cell, of_class, class_bias = parameters
+    state = (None, x[0, :, :1] * 0)
     for t in range(len(x)):
-        gates = f.linear(x[t], of_input, input_bias)
-        if t:
-            gates = gates + f.linear(h, of_state, state_bias)
-        forget, enter, leave, new = f.chunk(gates, 4, 1)
-        c = f.sigmoid(forget) * c + f.sigmoid(enter) * f.tanh(new)
-        h = f.sigmoid(leave) * f.tanh(c)
-    return f.cross_entropy(f.linear(h, of_class, class_bias), target)
+        state = advance(f, cell, state, x[t])
+    return f.cross_entropy(f.linear(state[0], of_class, class_bias), target)
+
+
+def advance(f, cell, state, x):
+    """The next (h, c) of the cell; h is None where it is 0."""
+    of_input, input_bias, of_state, state_bias = cell
+    h, c = state
+    gates = f.linear(x, of_input, input_bias)
+    if h is not None:
+        gates = gates + f.linear(h, of_state, state_bias)
+    forget, enter, leave, new = f.chunk(gates, 4, 1)
+    c = f.sigmoid(forget) * c + f.sigmoid(enter) * f.tanh(new)
+    return f.sigmoid(leave) * f.tanh(c), c
 
 
 VERSIONS = steps.versions(loss, rate=0.1)
+
+
+def scanned_loss(f, parameters, x, target):
+    """The same with a loop that is compiled as one."""
+    *cell, of_class, class_bias = parameters
+    first = advance(f, cell, (None, x[0, :, :1] * 0), x[0])
+    (h, _), _ = f.scan(lambda state, x: (advance(f, cell, state, x), ()), first, x[1:])
+    return f.cross_entropy(f.linear(h, of_class, class_bias), target)
+
+
+SCANNED = steps.Workload(TITLE, problem, steps.versions(scanned_loss, rate=0.1), QUICK)

@@ -1,47 +1,47 @@
-"""How far one step of a wide ten-layer perceptron drives memory up, in a process of its own."""
+"""How much memory a training step takes at most, each library in a process of its own."""
 
+import ctypes
+import gc
 import json
 import resource
 import subprocess
 import sys
-import tracemalloc
 from pathlib import Path
 
-from benchmarks import mlp
 
-TITLE = "Ten-layer MLP, 512 wide, batch {}"
-SIZES = (512,) * 10 + (10,)
-BATCH = 2048
-
-
-def peak(library, batch=BATCH):
-    """Megabytes by which a step's peak is above the state before it: (resident, tracemalloc).
-
-    The second is None for PyTorch, whose memory tracemalloc does not see.
-    """
-    command = [sys.executable, "-m", "benchmarks.memory", library, str(batch)]
+def peak(name, library, quick=False):
+    """Megabytes from before there is a network to the most that one of its later steps takes."""
+    command = [sys.executable, "-m", "benchmarks.memory", name, library, *["quick"] * quick]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def measure(library, batch):
-    """Both numbers, for this process; a small network's step first loads what there is to load."""
-    mlp.VERSIONS[library](mlp.problem((64, 64, 10), 64))()
-    step = mlp.VERSIONS[library](mlp.problem(SIZES, batch))
+def measure(workload, library, quick=False):
+    """The same for this process.
+
+    A small network first loads what there is to load. Then the state, what a library keeps between
+    steps, and compiled code count; what a compiler needed and gave back does not.
+    """
+    make = workload.VERSIONS[library]
+    small = workload.problem(**workload.QUICK)
+    make(small)()
+    problem = small if quick else workload.problem()
     before = resident_now()
+    step = make(problem)
     step()
-    resident = highest_resident() - before
-    if library == "torch":
-        return resident / 1e6, None
-    tracemalloc.start()
     step()
-    return resident / 1e6, tracemalloc.get_traced_memory()[1] / 1e6
+    resident_now()  # the highest mark starts anew
+    step()
+    return max(0, highest_resident() - before) / 1e6
 
 
 def resident_now():
-    """Bytes of memory in use; on Linux the highest mark starts anew from here."""
+    """Bytes of memory in use, without what is free; on Linux the highest mark starts from here."""
+    gc.collect()
     status = Path("/proc/self/status")
     if not status.exists():
         return highest_resident()
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
     return _kilobytes(status, "VmRSS:") * 1024
 
@@ -65,4 +65,7 @@ def _kilobytes(status, key):
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))
+    from benchmarks.workloads import STEPS
+
+    name, library, *quick = sys.argv[1:]
+    print(json.dumps(measure(STEPS[name], library, bool(quick))))

@@ -132,3 +132,9 @@ VERSIONS = {
     "numpy": by_hand,
 }
 TINY = steps.Workload("MLP 2-16-16-2, batch 32", lambda: problem((2, 16, 16, 2), 32), VERSIONS)
+DEEP = steps.Workload(
+    "Ten-layer MLP, 512 wide, batch 2048",
+    lambda size=512, batch=2048: problem((size,) * 10 + (10,), batch),
+    VERSIONS,
+    QUICK={"size": 64, "batch": 64},
+)

@@ -35,7 +35,7 @@ class Row:
 
     def ratio(self, name, ours="gradnerve"):
         """GradNerve's number over the library's: the median of what each round says."""
-        if not {name, ours} <= set(self.values):
+        if not {name, ours} <= set(self.values) or not np.all(self.values[name]):
             return ""
         return f"{np.median(self.values[ours] / self.values[name]):.2f}"
 

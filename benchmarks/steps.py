@@ -24,7 +24,7 @@ def versions(loss, rate):
     """The step of a loss by library: {name: (parameters, data) -> step}."""
     makers = {
         "gradnerve": in_gradnerve, "jit": in_jit, "on_torch": on_torch,
-        "torch": in_torch, "jax": in_jax,
+        "torch": in_torch, "compiled": in_compiled_torch, "jax": in_jax, "tinygrad": in_tinygrad,
     }  # fmt: skip
 
     def version(make):
@@ -82,11 +82,12 @@ def in_jit(loss, rate, parameters, data):
     return step
 
 
-def in_torch(loss, rate, parameters, data):
+def in_torch(loss, rate, parameters, data, compiled=lambda loss: loss):
     """PyTorch, eager."""
     import torch
 
     f = words_of_torch()
+    loss = compiled(loss)
     parameters = [torch.tensor(p, requires_grad=True) for p in parameters]
     data = [torch.tensor(array) for array in data]
     optimizer = torch.optim.SGD(parameters, rate)
@@ -99,6 +100,14 @@ def in_torch(loss, rate, parameters, data):
         return value.item()
 
     return step
+
+
+def in_compiled_torch(loss, rate, parameters, data):
+    """PyTorch with `torch.compile` around the loss: forward and backward are compiled."""
+    import torch
+
+    torch._dynamo.reset()  # what another workload compiled counts towards a limit
+    return in_torch(loss, rate, parameters, data, torch.compile)
 
 
 def in_jax(loss, rate, parameters, data):
@@ -127,6 +136,26 @@ def in_jax(loss, rate, parameters, data):
     return step
 
 
+def in_tinygrad(loss, rate, parameters, data):
+    """tinygrad, the whole step captured by its TinyJit."""
+    import tinygrad
+
+    f = words_of_tinygrad()
+    parameters = [tinygrad.Tensor(p.copy()) for p in parameters]
+    data = [tinygrad.Tensor(array).realize() for array in data]
+    optimizer = tinygrad.nn.optim.SGD(parameters, rate)
+
+    @tinygrad.TinyJit
+    @tinygrad.Context(TRAINING=1)
+    def train():
+        value = loss(f, parameters, *data)
+        optimizer.zero_grad()
+        value.backward()
+        return value.realize(*optimizer.schedule_step())
+
+    return lambda: train().item()
+
+
 # --- For those that have no optimiser -------------------------------------------------------------
 
 
@@ -150,13 +179,9 @@ def words_of_gradnerve():
     import gradnerve as gn
     import gradnerve.nn.functional as F
 
-    def batch_norm(x, weight, bias):
-        centred = x - x.mean((0, 2, 3), keepdims=True)
-        variance = (centred * centred).mean((0, 2, 3), keepdims=True)
-        scale = weight.reshape(-1, 1, 1) / gn.sqrt(variance + 1e-5)
-        return centred * scale + bias.reshape(-1, 1, 1)
-
-    return _words(gn, F, gn.permute_dims, batch_norm)
+    words = _words(gn, F, gn.permute_dims)
+    words.scan = gn.scan
+    return words
 
 
 def words_of_torch():
@@ -164,19 +189,21 @@ def words_of_torch():
     import torch
     import torch.nn.functional as F
 
+    return _words(torch, F, torch.permute)
+
+
+def _words(library, F, permute):
+    """The words of a library that has PyTorch's names."""
+
     def batch_norm(x, weight, bias):
         return F.batch_norm(x, None, None, weight, bias, training=True)
 
-    return _words(torch, F, torch.permute, batch_norm)
-
-
-def _words(library, F, permute, batch_norm):
-    """The words of a library that has PyTorch's names."""
     return SimpleNamespace(
         exp=library.exp, sin=library.sin, tanh=library.tanh, sigmoid=library.sigmoid, relu=F.relu,
         gelu=lambda x: F.gelu(x, approximate="tanh"), softmax=library.softmax,
         linear=F.linear, conv2d=F.conv2d, max_pool2d=F.max_pool2d, layer_norm=F.layer_norm,
-        batch_norm=batch_norm, cross_entropy=F.cross_entropy, embedding=F.embedding, permute=permute, chunk=library.chunk,
+        batch_norm=batch_norm, cross_entropy=F.cross_entropy, embedding=F.embedding,
+        permute=permute, chunk=library.chunk,
     )  # fmt: skip
 
 
@@ -217,6 +244,27 @@ def words_of_jax():
         relu=lambda x: jnp.maximum(x, 0),
         gelu=lambda x: jax.nn.gelu(x, approximate=True), softmax=jax.nn.softmax,
         linear=linear, conv2d=conv2d, max_pool2d=max_pool2d, layer_norm=layer_norm,
-        batch_norm=batch_norm, cross_entropy=cross_entropy, embedding=lambda rows, table: table[rows],
-        permute=jnp.permute_dims, chunk=lambda x, n, axis: jnp.split(x, n, axis),
+        batch_norm=batch_norm, cross_entropy=cross_entropy,
+        embedding=lambda rows, table: table[rows], permute=jnp.permute_dims,
+        chunk=lambda x, n, axis: jnp.split(x, n, axis), scan=lax.scan,
+    )  # fmt: skip
+
+
+def words_of_tinygrad():
+    """The same in tinygrad."""
+    from tinygrad import Tensor
+
+    def batch_norm(x, weight, bias):
+        variance, mean = x.var_mean((0, 2, 3), correction=0)
+        return x.batchnorm(weight, bias, mean, (variance + 1e-5).rsqrt())
+
+    return SimpleNamespace(
+        exp=Tensor.exp, sin=Tensor.sin, tanh=Tensor.tanh, sigmoid=Tensor.sigmoid, relu=Tensor.relu,
+        gelu=Tensor.gelu, softmax=Tensor.softmax,
+        linear=lambda x, weight, bias: x.linear(weight.T, bias),
+        conv2d=lambda x, weight, bias=None, **options: x.conv2d(weight, bias, **options),
+        max_pool2d=lambda x, size: x.max_pool2d((size, size)),
+        layer_norm=lambda x, shape, weight, bias: x.layernorm() * weight + bias,
+        batch_norm=batch_norm, cross_entropy=Tensor.sparse_categorical_crossentropy,
+        embedding=lambda rows, table: table[rows], permute=Tensor.permute, chunk=Tensor.chunk,
     )  # fmt: skip

@@ -43,14 +43,18 @@ def in_turns(steps, rounds, seconds=0.02, pause=PAUSE, clock=perf_counter):
     times = {name: [] for name in steps}
     for i in range(rounds):
         for name in list(steps)[:: 1 if i % 2 == 0 else -1]:
-            step = steps[name]
-            sleep(pause)
-            step()
-            start = clock()
-            for _ in range(counts[name]):
-                step()
-            times[name].append((clock() - start) / counts[name])
+            times[name].append(turn(steps[name], counts[name], clock, pause))
     return {name: np.array(values) for name, values in times.items()}
+
+
+def turn(step, count, clock=perf_counter, pause=PAUSE):
+    """Seconds per step, after a pause and a step that does not count."""
+    sleep(pause)
+    step()
+    start = clock()
+    for _ in range(count):
+        step()
+    return (clock() - start) / count
 
 
 def steps_in(step, seconds):

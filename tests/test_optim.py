@@ -284,6 +284,25 @@ def test_an_optimizer_of_your_own():
         base.step()
 
 
+@pytest.mark.parametrize("where", ["numpy", "jax"])
+@pytest.mark.parametrize("name", sorted(set(PYTORCHS) - {"LBFGS", "Muon"}))
+def test_complex_parameters_are_pytorchs(name, where, torch, jax):
+    start = RNG.standard_normal((2, 3)) + 1j * RNG.standard_normal((2, 3))
+    settings = {"momentum": 0.9} if name == "SGD" else {}
+    w = gn.to(gn.Tensor(start.copy(), requires_grad=True), where)
+    peer = torch.tensor(start, requires_grad=True)
+    optimizer = getattr(optim, name)([w], lr=0.1, **settings)
+    their_optimizer = getattr(torch.optim, name)([peer], lr=0.1, **settings)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (gn.abs(w * w - 1.0) ** 2).sum().backward()
+        optimizer.step()
+        their_optimizer.zero_grad()
+        (abs(peer * peer - 1.0) ** 2).sum().backward()
+        their_optimizer.step()
+    np.testing.assert_allclose(w.data, peer.detach().numpy(), rtol=1e-9)
+
+
 def test_lion_is_its_paper():
     """Algorithm 2 of the paper, by hand; PyTorch has none."""
     w, m, g = leaf([1.0, -2.0, 3.0]), np.zeros(3), np.array([0.5, -0.1, 0.0])
@@ -520,6 +539,7 @@ def test_a_schedule_stays_outside_of_compiled_code(jax):
         (lambda w: optim.SGD([w], nesterov=True), ValueError, "needs a momentum"),
         (lambda w: optim.Rprop([w], etas=(2, 3)), ValueError, "etas must be"),
         (lambda w: optim.Muon([w]), ValueError, r"shape \(2,\)"),
+        (lambda w: optim.Muon([gn.Tensor([[1j]])]), ValueError, "dtype complex128"),
         (lambda w: optim.LBFGS([w]).step(), TypeError, r"step\(closure\)"),
         (lambda w: optim.LBFGS([{"params": w}, {"params": leaf(1.0)}]), ValueError, "one group"),
         (lambda w: optim.LBFGS([w], line_search_fn="x"), ValueError, "strong_wolfe"),

@@ -1306,10 +1306,10 @@ NO_CLOSURE = (
 )
 
 
-def no_matrix(shape: tuple[int, ...]) -> str:
+def no_matrix(shape: tuple[int, ...], dtype: Any) -> str:
     return (
-        f"Muon moves matrices, but a parameter has shape {shape}: give biases, embeddings and "
-        "such to another optimiser, AdamW for example"
+        f"Muon moves real matrices, but a parameter has shape {shape} and dtype {dtype}: give "
+        "biases, embeddings and such to another optimiser, AdamW for example"
     )
 
 

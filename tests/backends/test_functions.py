@@ -6,6 +6,7 @@ import pytest
 import gradnerve as gn
 import gradnerve.nn.functional as F
 from gradnerve import backends, nn, optim
+from gradnerve.ops.window import Window
 
 X = np.random.default_rng(3).standard_normal((3, 4))
 SQUARE = X[:, :3] @ X[:, :3].T + 3 * np.eye(3)
@@ -234,3 +235,24 @@ def test_training_on_a_gpu_is_the_same(make, shape, torch):
     expected, _ = losses(make, shape, optim.Adam, {"lr": 0.01}, "numpy")
     found, _ = losses(make, shape, optim.Adam, {"lr": 0.01}, "torch:cuda")
     np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window((3,), (1,), ((2, 1),), (2,)),
+        Window((3, 2), (1, 1), ((0, 2), (1, 0)), (1, 3)),
+        Window((2, 1, 3), (1, 1, 1), ((1, 1), (0, 0), (2, 2)), (1, 1, 1)),
+        Window((2, 2), (2, 1), ((1, 0), (0, 1)), (1, 1)),
+    ],
+)
+def test_compiled_gradient_of_a_convolution_by_its_input_is_numpys(window):
+    jax = pytest.importorskip("jax")
+    rng = np.random.default_rng(0)
+    shape = (2, 3, 6, 5, 4)[: 2 + len(window.kernel)]
+    c = rng.standard_normal((2, 4, *window.counts(shape[2:])))
+    weight = rng.standard_normal((4, 3, *window.kernel))
+    kernels = backends.load("jax")
+    compiled = jax.jit(lambda c, w: kernels.convolve_input(c, w, window, 1, shape))
+    expected = backends.load("numpy").convolve_input(c, weight, window, 1, shape)
+    np.testing.assert_allclose(compiled(c, weight), expected, rtol=1e-12, atol=1e-12)

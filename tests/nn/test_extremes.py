@@ -124,6 +124,9 @@ def test_variances_are_not_negative():
         (lambda: F.scaled_dot_product_attention(normal(3, 4, 2), *[normal(2, 4, 2)] * 2,
                                                 enable_gqa=True), "do not divide those of"),
         (lambda: F.scaled_dot_product_attention(*[normal(2)] * 3), "of two axes too"),
+        (lambda: F.grid_sample(normal(1, 1, 2, 2), normal(1, 2, 2, 3)), r"a grid \(1, H, W"),
+        (lambda: F.grid_sample(normal(1, 1, 2, 2), normal(1, 2, 2, 2), "area"), "mode is 'bil"),
+        (lambda: F.affine_grid(normal(1, 2, 2), (1, 1, 2, 2)), r"expects maps \(N, 2, 3\)"),
     ],
 )  # fmt: skip
 def test_refused(call, message):

@@ -380,3 +380,14 @@ def test_cross_entropy_of_all_ignored(torch):
 @pytest.mark.parametrize("shape", [(3,), (2, 3), ()])
 def test_mse_loss(shape, reduction, torch):
     compare(torch, "mse_loss", normal(*shape), normal(*shape), reduction=reduction)
+
+
+# --- Grids ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("size", [(2, 1, 3, 4), (2, 1, 2, 3, 2)])
+def test_affine_grid(size, align_corners, torch):
+    ndim = len(size) - 2
+    theta = normal(2, ndim, ndim + 1)
+    compare(torch, "affine_grid", theta, size, align_corners=align_corners)

@@ -34,8 +34,7 @@ def _databases():
 
 OPERATORS, MODULES = _databases()
 
-# Not there: what is about attention's modules, or images' geometry.
-NOT_OURS = {"multi_head_attention_forward", "grid_sample"}
+NOT_OURS = {"multi_head_attention_forward"}
 
 # Random: the numbers are not PyTorch's, so only shapes can be compared. (test_random.py has more.)
 RANDOM = {

@@ -1,9 +1,10 @@
-"""Sample inputs for the operators of recurrent networks. See `samples.py`."""
+"""Sample inputs for the operators of recurrent networks, and of hooks."""
 
 import numpy as np
 from samples import Row, S, normal
 
 import gradnerve as gn
+from gradnerve.nn.hooks import watched
 
 
 def joined(gates, weight, h, c):
@@ -34,5 +35,10 @@ ROWS = {
         ],
         by_the_book,
         call=joined,
+    ),
+    "watched": Row(
+        [S(normal(2, 3), peer=False)],
+        np.sin,
+        call=lambda x: watched(lambda cts: cts, gn.sin(x), x)[0],
     ),
 }

@@ -20,7 +20,8 @@ CASES = [
     for sample in row.samples
 ]
 DIFFERENTIABLE = [case for case in CASES if REGISTERED[case.values[0]].operator.differentiable]
-INTERNAL = ("output", "by_rule", "recomputed", "scanned", "chosen")  # of graph, custom, control
+# of graph, custom, control, and of hooks
+INTERNAL = ("output", "by_rule", "recomputed", "scanned", "chosen", "watched")
 COMPILED = ("scanned", "chosen")  # of loops in compiled code: see tests/test_jit.py
 FLOAT32_AND_64_ONLY = ("expm", "cofactor", "sinc")
 SHORTEST = (("x",), ("x1", "x2"))

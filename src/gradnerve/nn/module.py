@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
 from gradnerve import errors
 from gradnerve.backends import array_library, as_array, constant, moved, target
+from gradnerve.nn.hooks import Hooks, RemovableHandle, register
 from gradnerve.objects import attributes
 from gradnerve.ops import identity
 from gradnerve.tensor import Tensor
@@ -47,6 +48,7 @@ class Module:
     """
 
     training = True
+    _hooks: Hooks | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; each module says it for itself."""
@@ -54,6 +56,8 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
+            if self._hooks is not None:
+                return self._hooks.call(self, args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
             _locate(error, self)
@@ -84,9 +88,27 @@ class Module:
         """This module and all in it."""
         return (module for _, module in self.named_modules())
 
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly in this one, with their names."""
+        return ((name, value) for name, value in _parts(self) if isinstance(value, Module))
+
     def children(self) -> Iterator[Module]:
         """The modules directly in this one."""
-        return (value for _, value in _parts(self) if isinstance(value, Module))
+        return (value for _, value in self.named_children())
+
+    def apply(self: Self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function on all modules in this one, from the inside out, and on this one.
+
+        >>> from gradnerve import nn
+        >>> def start(module):
+        ...     if isinstance(module, nn.Linear):
+        ...         nn.init.zeros_(module.bias)
+        >>> nn.Sequential(nn.Linear(2, 2)).apply(start)[0].bias.data
+        array([0., 0.], dtype=float32)
+        """
+        for module in reversed(list(self.modules())):
+            fn(module)
+        return self
 
     def _named_tensors(self) -> Iterator[tuple[str, Tensor]]:
         for path, module in self.named_modules(remove_duplicate=False):
@@ -106,6 +128,18 @@ class Module:
     def parameters(self) -> Parameters:
         """Each parameter once: what an optimiser takes."""
         return Parameters(self)
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """Each Tensor that is no parameter once, with its path: running means and the like."""
+        learned = {id(parameter) for parameter in self.parameters()}
+        for name, tensor in self._named_tensors():
+            if id(tensor) not in learned:
+                learned.add(id(tensor))
+                yield name, tensor
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Each Tensor that is no parameter once."""
+        return (tensor for _, tensor in self.named_buffers())
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -142,6 +176,47 @@ class Module:
         for tensor, array, grad in zip(tensors, data, grads, strict=True):
             tensor._data, tensor._grad = array, grad
         return self
+
+    # --- Hooks ------------------------------------------------------------------------------------
+
+    def _with_hooks(self) -> Hooks:
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args) before each forward; what it returns takes the place of args.
+
+        With `with_kwargs`: hook(module, args, kwargs), which returns None or both of them.
+        """
+        return register(self._with_hooks().before, hook, prepend, with_kwargs)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, args, output) after each forward; what it returns is the new output.
+
+        With `with_kwargs`: hook(module, args, kwargs, output).
+
+        >>> from gradnerve import nn
+        >>> layer = nn.Linear(3, 2)
+        >>> with layer.register_forward_hook(lambda m, args, y: print(y.shape)):
+        ...     _ = layer(np.ones((5, 3), np.float32))
+        (5, 2)
+        """
+        return register(self._with_hooks().after, hook, prepend, with_kwargs)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(module, grad_input, grad_output) when backward has passed through.
+
+        Both are tuples of gradients, None for an argument (of those without a keyword) that has
+        none; if the hook returns something, it takes the place of grad_input.
+        """
+        return register(self._with_hooks().backward, hook, prepend)
 
     # --- Weights as plain arrays ------------------------------------------------------------------
 

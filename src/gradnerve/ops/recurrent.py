@@ -106,7 +106,10 @@ def lstm(gates, weight, h, c):
     half = library.full_like(gates[0, :1], 0.5)
     scale = library.concat([half[:, : 2 * size], 2 * half[:, :size], half[:, :size]], axis=1)
     shift = 1 - scale
-    gates, turned = gates * scale, library.matrix_transpose(weight * scale[0, :, None])
+    turned = library.matrix_transpose(weight * scale[0, :, None])
+    # a copy in the order of its axes: with it the products take a quarter less time
+    turned = library.reshape(library.reshape(turned, (-1,)), turned.shape)
+    gates = gates * scale
     hs, cs, activations = [], [], []
     for t in range(len(gates)):
         a = library.tanh(gates[t] + h @ turned)

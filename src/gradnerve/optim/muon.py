@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from gradnerve import errors
-from gradnerve.backends import array_library
+from gradnerve.backends import array_library, is_complex
 from gradnerve.optim.optimizer import Group, Optimizer, Ranges, State
 from gradnerve.optim.optimizers import BELOW_ONE, POSITIVE, decayed, mean, zeros
 
@@ -49,8 +49,8 @@ class Muon(Optimizer):
         """Also: all parameters are matrices."""
         super().check(group)
         for parameter in group["params"]:
-            if parameter.ndim != 2:
-                raise ValueError(errors.no_matrix(parameter.shape))
+            if parameter.ndim != 2 or is_complex(parameter._data):
+                raise ValueError(errors.no_matrix(parameter.shape, parameter.dtype))
         if group["adjust_lr_fn"] not in ADJUSTMENTS:
             given = group["adjust_lr_fn"]
             raise ValueError(

@@ -14,7 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gradnerve import errors, graph, writing
-from gradnerve.backends import array_library, as_array, device, library_name, moved
+from gradnerve.backends import (
+    array_library,
+    as_array,
+    device,
+    is_complex,
+    library_name,
+    moved,
+)
 from gradnerve.objects import attributes
 from gradnerve.tensor import Tensor
 
@@ -197,7 +204,12 @@ class Optimizer:
         return loss
 
     def _start(self, parameter: Tensor, group: Group) -> State:
-        return self.start(parameter._data, group) if parameter._requires_grad else {}
+        return self._fresh(parameter._data, group) if parameter._requires_grad else {}
+
+    def _fresh(self, data: Any, group: Group) -> State:
+        if not is_complex(data):
+            return self.start(data, group)
+        return {k: _whole(v, data) for k, v in self.start(_parts(data), group).items()}
 
     def _numbers(self, group: Group) -> dict[str, type]:
         """What in a state is a number, and of which type."""
@@ -208,7 +220,7 @@ class Optimizer:
         """Bring the state of a parameter that is about to move to the array library of its data."""
         data = parameter._data
         if not state:
-            state.update(self.start(data, group))
+            state.update(self._fresh(data, group))
         for name, value in state.items():
             if hasattr(value, "shape") and type(value) is not type(data):
                 number = self._numbers(group).get(name)
@@ -291,6 +303,29 @@ def beside(data: Any, state: Any) -> Any:
     return moved(state, library_name(data), device(data))
 
 
+def _update_complex(optimizer: Optimizer, w: Any, g: Any, state: State, group: Group) -> Any:
+    """Real and imaginary parts are numbers of their own, as in PyTorch."""
+    own = {k: _parts(v) if hasattr(v, "shape") else v for k, v in state.items()}
+    new = optimizer.update(_parts(w), _parts(g), own, group)
+    state.update({k: _whole(v, w) for k, v in own.items()})
+    new = _whole(new, w)
+    if not hasattr(w, "__isub__"):
+        return new
+    w[...] = new
+    return w
+
+
+def _parts(x: Any) -> Any:
+    library = array_library(x)
+    return library.stack([library.real(x), library.imag(x)])
+
+
+def _whole(parts: Any, like: Any) -> Any:
+    if getattr(parts, "shape", None) != (2, *like.shape):
+        return parts
+    return array_library(like).astype(parts[0] + 1j * parts[1], like.dtype)
+
+
 def _copied(value: Any, number: type | None = None) -> Any:
     if number is not None and value is not None:
         return number(value)
@@ -320,7 +355,7 @@ class _Plan:
         optimizer._find_states()
         self.counts = [len(group["params"]) for group in optimizer.param_groups]
         self.known: list[tuple[Tensor, Any, bool]] = []
-        self.alone: list[tuple[Tensor, State, Group]] = []
+        self.alone: list[tuple[Tensor, State, Group, bool]] = []  # the last: complex
         self.joined: list[_Joined] = []
         for group, states in zip(optimizer.param_groups, optimizer._states, strict=True):
             alike: dict[Any, list[tuple[Tensor, State]]] = {}
@@ -332,12 +367,12 @@ class _Plan:
                 if optimizer.joins(group) and (kind := _kind(p, state)):
                     alike.setdefault(kind, []).append((p, state))
                 else:
-                    self.alone.append((p, state, group))
+                    self.alone.append((p, state, group, is_complex(p._data)))
             for pairs in alike.values():
                 if len(pairs) > 1 and not _share_memory([p._data for p, _ in pairs]):
                     self.joined.append(_Joined(pairs, group))
                 else:
-                    self.alone += [(p, state, group) for p, state in pairs]
+                    self.alone += [(p, state, group, False) for p, state in pairs]
 
     def fits(self, optimizer: Optimizer) -> bool:
         """Whether it is as it was when the plan was made."""
@@ -355,9 +390,13 @@ class _Plan:
         for part in self.joined:
             part.step(optimizer)
             written += part.data
-        for p, state, group in self.alone:
+        update = optimizer.update
+        for p, state, group, by_parts in self.alone:
             data = p._data
-            new = optimizer.update(data, p._grad, state, group)
+            if by_parts:
+                new = _update_complex(optimizer, data, p._grad, state, group)
+            else:
+                new = update(data, p._grad, state, group)
             if not data.shape:  # NumPy has scalars where others have arrays
                 scalars = {k: v for k, v in state.items() if isinstance(v, np.generic)}
                 state.update({k: np.asarray(v) for k, v in scalars.items()})
@@ -436,7 +475,7 @@ class _Joined:
 def _kind(parameter: Tensor, state: State) -> Any:
     """What parameters must have in common to be joined; None for one that cannot be."""
     data, grad = parameter._data, parameter._grad
-    if not type(data) is type(grad) is np.ndarray or data.size > SMALL:
+    if not type(data) is type(grad) is np.ndarray or data.size > SMALL or is_complex(data):
         return None
     kind: list[Any] = [data.dtype, grad.dtype]
     for name, value in state.items():

@@ -18,4 +18,5 @@ from gradnerve.nn.functional.losses import *
 from gradnerve.nn.functional.normalization import *
 from gradnerve.nn.functional.pooling import *
 from gradnerve.nn.functional.resampling import *
+from gradnerve.nn.functional.sampling import *
 from gradnerve.nn.functional.similarity import *

@@ -154,19 +154,18 @@ def _classes(name: str, x: Any, target: Any, ignore_index: int | None) -> tuple[
     if tuple(target.shape) != expected:
         raise ValueError(errors.target_shape(name, tuple(x.shape), tuple(target.shape), expected))
     check_whole(name, target)
-    counted, count = None, x.shape[_class_axis(x)]
+    counted, count, known = None, x.shape[_class_axis(x)], is_concrete(target)
     outside = (target < 0) | (target >= count)
-    if ignore_index is not None and (
-        0 <= ignore_index < count or not is_concrete(target) or outside.any()
-    ):
+    some = known and outside.any()
+    if ignore_index is not None and (some or not known or 0 <= ignore_index < count):
         counted = target != ignore_index
         target = array_library(target).where(counted, target, 0)
         outside = outside & counted
-    if is_concrete(target) and outside.any():
-        wrong = target[outside].reshape((-1,))[0]
+        some = some and outside.any()
+    if some:
         raise ValueError(
-            f"{name}: a target is class {wrong}, but the input has {count} classes, "
-            f"0 to {count - 1}"
+            f"{name}: a target is class {target[outside].reshape((-1,))[0]}, but the input has "
+            f"{count} classes, 0 to {count - 1}"
         )
     return target, counted
 

@@ -98,11 +98,8 @@ def batch_norm(
     else:
         _check_several(name, x, count)
         mean, variance = ops.mean(x, axes, True), ops.var(x, axes, 0, True)
-        for running, batch, factor in (
-            (running_mean, mean, 1.0), (running_var, variance, count / max(1, count - 1)),
-        ):  # fmt: skip
-            if running is not None:
-                _move(name, running, ops.reshape(plain(batch), (channels,)) * factor, momentum)
+        batch = [ops.reshape(plain(s), (channels,)) for s in (mean, variance)]
+        _move(name, (running_mean, running_var), batch, count, momentum)
     return _rescaled(x, mean, variance, weight, bias, eps)
 
 
@@ -127,12 +124,9 @@ def instance_norm(
     count = math.prod(x.shape[2:])
     _check_several(name, x, count)
     mean, variance = ops.mean(x, axes, True), ops.var(x, axes, 0, True)
-    for running, batch, factor in (
-        (running_mean, mean, 1.0), (running_var, variance, count / max(1, count - 1)),
-    ):  # fmt: skip
-        if running is not None:
-            each = ops.reshape(plain(batch), (x.shape[0], channels))
-            _move(name, running, ops.mean(each, 0) * factor, momentum)
+    each = (ops.reshape(plain(s), (x.shape[0], channels)) for s in (mean, variance))
+    batch = [ops.mean(s, 0) for s in each]
+    _move(name, (running_mean, running_var), batch, count, momentum)
     return _rescaled(x, mean, variance, weight, bias, eps)
 
 
@@ -142,7 +136,7 @@ def group_norm(
     """Mean 0 and variance 1 of each group of channels of each example: (N, C, ...) -> (N, C, ...).
 
     Source: Wu and He, "Group Normalization", 2018. Raises ValueError where the groups do not divide
-    the channels, or a group has one value only.
+    the channels, or there is one value only.
     """
     x, name = as_tensor_or_array(input), "group_norm"
     channels = _channels(name, x, weight, bias)
@@ -171,9 +165,11 @@ def _rescaled(x: Any, mean: Any, variance: Any, weight: Any, bias: Any, eps: flo
     return ops.rescale(x, mean, scale if weight is None else scale * weight, bias)
 
 
-def _move(name: str, running: Any, batch: Any, momentum: float) -> None:
-    """running ← (1 - momentum) running + momentum batch."""
-    update(name, running, plain(running) * (1 - momentum) + batch * momentum)
+def _move(name: str, running: Any, batch: Any, count: int, momentum: Any) -> None:
+    """running ← (1 - momentum) running + momentum batch: mean and variance of `count` values."""
+    for old, new, factor in zip(running, batch, (1.0, count / max(1, count - 1)), strict=True):
+        if old is not None:
+            update(name, old, plain(old) * (1 - momentum) + new * factor * momentum)
 
 
 def _channels(name: str, x: Any, *parameters: Any) -> int:

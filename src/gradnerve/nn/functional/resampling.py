@@ -130,7 +130,7 @@ def _taps(mode: str, n: int, m: int, step: float, align_corners: bool) -> Taps:
         before = math.floor(middle)
         t = middle - before
         weights = (
-            enumerate(_cubic(t), start=before - 1)
+            enumerate(cubic(t), start=before - 1)
             if mode == "bicubic"
             else ((before, 1 - t), (before + 1, t))
         )
@@ -138,14 +138,14 @@ def _taps(mode: str, n: int, m: int, step: float, align_corners: bool) -> Taps:
     return Taps.of(terms, n)
 
 
-def _cubic(t: float) -> list[float]:
+def cubic(t: Any) -> list[Any]:
     """The weights of the two elements before and the two after, for a place t after the second."""
     a = -0.75
 
-    def near(d: float) -> float:
+    def near(d: Any) -> Any:
         return ((a + 2) * d - (a + 3)) * d * d + 1
 
-    def far(d: float) -> float:
+    def far(d: Any) -> Any:
         return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
     return [far(1 + t), near(t), near(1 - t), far(2 - t)]

@@ -8,6 +8,8 @@ from typing import Any
 
 from gradnerve import errors, ops
 from gradnerve.backends import array_library, is_concrete
+from gradnerve.nn.utils import parametrizations as parametrizations
+from gradnerve.nn.utils import parametrize as parametrize
 from gradnerve.nn.utils import rnn as rnn
 from gradnerve.tensor import Tensor
 
