@@ -331,13 +331,13 @@ def restore(folder: str | Path, state: Any) -> int | None:
     no mesh yet, ImportError where orbax-checkpoint is not installed.
     """
     ocp = _orbax()
-    cells = list(_cells("", state))
     with _manager(folder) as manager:
         step = manager.latest_step()
         if step is None:
             return None
         notes = manager.restore(step, args=ocp.args.Composite(notes=ocp.args.JsonRestore())).notes
         saved = {name: tuple(shape) for name, shape in notes["shapes"].items()}
+        cells = list(_cells("", state, saved))
         names, known = {name for name, *_ in cells}, saved.keys() | notes["numbers"].keys()
         if names != known:
             raise ValueError(errors.other_checkpoint(folder, sorted(known), sorted(names)))
@@ -358,32 +358,38 @@ def restore(folder: str | Path, state: Any) -> int | None:
     return int(step)
 
 
-def _cells(path: str, thing: Any) -> Iterator[tuple[str, Any, Callable[[Any], None], Any]]:
+def _cells(
+    path: str, thing: Any, saved: Iterable[str] = ()
+) -> Iterator[tuple[str, Any, Callable[[Any], None], Any]]:
     """What a checkpoint has: name, value, how to put another, and an array that lies as it does.
 
-    That is None for a number, and an optimiser's parameter for what it has not begun yet.
+    That is None for a number. What an optimiser has not begun yet, but did have when it was saved,
+    has the value None, and is to lie as its parameter does.
     """
     if _is_optimizer(thing):
         for i, group in enumerate(thing.param_groups):
             for name, value in group.items():
                 if type(value) in (int, float):
-                    where = f"{path}.param_groups.{i}.{name}".lstrip(".")
+                    where = f"{path}.group.{i}.{name}".lstrip(".")
                     yield where, value, partial(group.__setitem__, name), None
-        for i, (tensor, slots) in enumerate(thing.state.items()):
-            for name, slot in slots.items():
-                where = f"{path}.state.{i}.{name}".lstrip(".")
-                if getattr(slot, "shape", None) == () != tensor.shape:
-                    slot = np.asarray(slot).item()  # a count, which a step has made an array
-                is_number = isinstance(slot, (int, float))
-                place = None if is_number else _placed(where, tensor._data)
-                yield where, slot, partial(slots.__setitem__, name), place
+        for i, tensor in enumerate(thing.params):
+            where = f"{path}.state.{i}.".lstrip(".")
+            data, state = _placed(where, tensor._data), thing.state[tensor]
+            begun = dict.fromkeys(n.removeprefix(where) for n in saved if n.startswith(where))
+            for name, value in (begun | state).items():
+                if getattr(value, "shape", None) == () != tensor.shape:
+                    value = np.asarray(value).item()  # a count, which a step has made an array
+                place = None if isinstance(value, (int, float)) else data
+                if hasattr(value, "shape"):
+                    place = _placed(where + name, value)
+                yield where + name, value, partial(state.__setitem__, name), place
     elif isinstance(thing, (Module, Tensor)):
         for name, tensor in _named(path, thing):
             array = _placed(name, tensor._data)
             yield name, array, partial(setattr, tensor, "_data"), array
     else:
         for key, value in thing.items() if isinstance(thing, dict) else enumerate(thing):
-            yield from _cells(f"{path}.{key}".lstrip("."), value)
+            yield from _cells(f"{path}.{key}".lstrip("."), value, saved)
 
 
 def _placed(name: str, array: Any) -> Any:

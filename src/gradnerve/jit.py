@@ -615,13 +615,6 @@ class _Program:
             if cell is not None and new.leaves and new.leaves[0][0] == "array":
                 self.replaces[cell] = new.leaves[0][1]
                 self.like[self.replaces[cell]] = cell
-            elif before.get(key) is None and new.leaves and new.leaves[0][0] == "array":
-                # What an optimiser begins to keep of a parameter lies as that does.
-                path = (*given.paths[place][:-1], "params")
-                params = given.containers[given.paths.index(path)] if path in given.paths else []
-                if isinstance(params, list) and isinstance(key, int) and key < len(params):
-                    tensors = {id(t): i for i, t in enumerate(given.tensors)}
-                    self.like[new.leaves[0][1]] = tensors[id(params[key])]
         self.gone += [(place, key) for key in reversed(before) if key not in now]
 
 

@@ -22,7 +22,8 @@ def main(port, processes, process, folder, steps):
     mesh = D.mesh(model=-1)
     gn.manual_seed(1)
     model = D.shard(Net(), mesh, RULES)
-    optimizer = D.shard(optim.SGD(model.parameters(), lr=0.05, momentum=0.9), mesh)
+    late = optim.SGD(model.parameters(), lr=0.05, momentum=0.9, dampening=0.1)
+    optimizer = D.shard(late, mesh)  # with dampening v begins with a gradient
     state = {"model": model, "optimizer": optimizer}
     real = multihost_utils.process_allgather
     with mock.patch.object(multihost_utils, "process_allgather", side_effect=real) as gathered:
