@@ -377,7 +377,7 @@ def _cells(
             data, state = _placed(where, tensor._data), thing.state[tensor]
             begun = dict.fromkeys(n.removeprefix(where) for n in saved if n.startswith(where))
             for name, value in (begun | state).items():
-                if getattr(value, "shape", None) == ():
+                if getattr(value, "shape", None) == () != tensor.shape:
                     value = np.asarray(value).item()  # a count, which a step has made an array
                 place = None if isinstance(value, (int, float)) else data
                 if hasattr(value, "shape"):

@@ -438,12 +438,11 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
         share = as_array(share)
     if share.shape != data.shape:
         extra = len(share.shape) - len(data.shape)
-        shape = (1,) * extra + data.shape
-        pairs = enumerate(zip(share.shape, shape, strict=False))
-        stretched = tuple(axis for axis, (n, m) in pairs if n != m)
-        if extra < 0 or any(shape[axis] != 1 for axis in stretched):
-            raise ValueError(errors.misfit(op.name, share.shape, data.shape))
-        share = operators.sum(share, stretched)
+        if extra > 0 and share.shape[extra:] == data.shape:  # most often: summed over a batch
+            stretched = tuple(range(extra))
+        else:
+            stretched = _stretched(share.shape, data.shape, op)
+        share = operators.sum(share, stretched, False, None)
         if share.shape != data.shape:
             share = operators.reshape(share, data.shape)
     if share.dtype != data.dtype:
@@ -451,6 +450,16 @@ def _fit(share: Any, data: Any, op: Operator) -> Any:
             share = operators.real(share)  # a real value can only move along the real axis
         share = operators.astype(share, data.dtype)
     return share
+
+
+def _stretched(wide: tuple[int, ...], shape: tuple[int, ...], op: Operator) -> tuple[int, ...]:
+    """The axes along which broadcasting has stretched a value of this shape, or made new ones."""
+    extra = len(wide) - len(shape)
+    padded = (1,) * extra + shape
+    axes = tuple(i for i, (n, m) in enumerate(zip(wide, padded, strict=False)) if n != m)
+    if extra < 0 or any(padded[i] != 1 for i in axes):
+        raise ValueError(errors.misfit(op.name, wide, shape))
+    return axes
 
 
 def add_to_grad(tensor: Tensor, ct: Any) -> None:

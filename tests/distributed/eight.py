@@ -3,6 +3,7 @@
 import re
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,22 @@ def test_the_curve_is_that_of_one_device():
 
 def momentum(parameters, lr):
     return optim.SGD(parameters, lr, momentum=0.9)
+
+
+def test_a_checkpoint_has_the_whole_state():
+    """Under the same names before the first step, so that a new run can take it over."""
+    for make in (optim.Adam, partial(optim.SGD, momentum=0.9, dampening=0.1)):
+        model = D.shard(Net(), D.mesh(data=-1))
+        optimizer = D.shard(make(model.parameters(), lr=0.1), D.mesh(data=-1))
+        names = [name for name, *_ in D._cells("", {"o": optimizer})]
+        x = D.shard_batch(np.ones((8, 12), np.float32), D.mesh(data=-1))
+        gn.jit(step)(model, optimizer, x, np.zeros(8, int))
+        cells = list(D._cells("", {"o": optimizer}))
+        assert [name for name, *_ in cells] == names
+        for name, value, put, place in cells:
+            assert (place is None) == isinstance(value, (int, float)), name
+            put(7 if name.endswith("step") else value)
+        assert optimizer.state[optimizer.params[0]].get("step", 7) == 7
 
 
 def test_each_device_holds_its_part():

@@ -114,6 +114,21 @@ def test_the_tree_can_be_walked():
     assert len(list(net.buffers())) == 3
 
 
+def test_registering_is_assigning():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", np.zeros(2))
+            self.register_buffer("nothing", None)
+            self.register_parameter("scale", nn.Parameter(np.ones(2)))
+            self.add_module("layer", nn.Linear(2, 2))
+
+    net = Net()
+    assert list(net.state_dict()) == ["mean", "scale", "layer.weight", "layer.bias"]
+    assert [name for name, _ in net.named_buffers()] == ["mean"]
+    assert net.nothing is None and isinstance(net.mean, gn.Tensor)
+
+
 # --- Parametrisations -----------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ def _databases():
 
 OPERATORS, MODULES = _databases()
 
-NOT_OURS = {"multi_head_attention_forward"}
+NOT_OURS = {"multi_head_attention_forward"}  # what `nn.MultiheadAttention` is for
 
 # Random: the numbers are not PyTorch's, so only shapes can be compared. (test_random.py has more.)
 RANDOM = {
@@ -228,4 +228,4 @@ def test_modules_refuse_what_pytorch_refuses(name, torch):
 def test_every_function_with_samples_is_ours():
     ours = {name for name, value in vars(F).items() if inspect.isfunction(value)}
     missing = {name.partition(" ")[0] for name in OPERATORS} - ours
-    assert missing == NOT_OURS
+    assert missing <= NOT_OURS

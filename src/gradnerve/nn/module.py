@@ -141,6 +141,21 @@ class Module:
         """Each Tensor that is no parameter once."""
         return (tensor for _, tensor in self.named_buffers())
 
+    # What PyTorch needs to be told: here it is the same as an assignment.
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Set an attribute to a buffer: a Tensor, an array for which one is made, or None."""
+        is_tensor = tensor is None or isinstance(tensor, Tensor)
+        setattr(self, name, tensor if is_tensor else Tensor(tensor))
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Set an attribute to a parameter, or None."""
+        setattr(self, name, param)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set an attribute to a module, or None."""
+        setattr(self, name, module)
+
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():

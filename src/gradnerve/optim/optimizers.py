@@ -89,8 +89,10 @@ class SGD(Optimizer):
         return bool(group["momentum"])
 
     def start(self, w: Any, group: Group) -> State:
-        """v = 0, from which the first step gives the gradient; but not with dampening."""
-        return zeros(w, "momentum_buffer") if group["momentum"] and not group["dampening"] else {}
+        """v = 0, from which the first step makes the gradient, unless it is dampened."""
+        if not group["momentum"]:
+            return {}
+        return {"momentum_buffer": None} if group["dampening"] else zeros(w, "momentum_buffer")
 
     def update(self, w: Any, g: Any, state: State, group: Group) -> Any:
         """w ← w - lr v."""
