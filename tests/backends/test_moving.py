@@ -184,13 +184,13 @@ def test_a_module_is_moved_in_place_and_its_optimiser_goes_on(library):
 
 def test_an_optimiser_that_moves_nothing(jax):
     class Signs(optim.Optimizer):
-        def update(self, i, data, grad):
-            data -= self.lr * grad
+        def update(self, w, g, state, group):
+            w -= group["lr"] * g
 
     w = tensor("jax")
     w.grad = A
     with pytest.raises(TypeError, match=r"Signs.update returned nothing.*Return the new array"):
-        Signs([w], lr=0.1).step()
+        Signs([w], {"lr": 0.1}).step()
 
 
 def test_what_shares_memory(torch, jax):

@@ -8,7 +8,7 @@ import sys
 from unittest import mock
 
 import numpy as np
-from eight import RULES, Net, step
+from eight import RULES, Net, raises, step
 from jax.experimental import multihost_utils
 
 import gradnerve as gn
@@ -39,6 +39,14 @@ def main(port, processes, process, folder, steps):
         weight = model.fc1.weight.data
         assert weight.addressable_shards[0].data.shape == (16 // mesh.size, 12)
         D.save(folder, state, int(steps))
+    with raises(ValueError, "of step . already; steps go upwards"):
+        D.save(folder, state, int(steps))
+    with raises(ValueError, "is of something else: there is no 'modle.fc1.bias' in it. Did you"):
+        D.restore(folder, {"modle": model, "optimizer": optimizer})
+    with raises(ValueError, r"has 'model.fc1.weight' as \(16, 12\), and it is to be \(2, 2\)"):
+        other = D.shard(gn.nn.Linear(2, 2), mesh)
+        named = {"fc1": other, "fc2": other}
+        D.restore(folder, {"model": named, "optimizer": optimizer})
     # Orbax asks whether all mean the same step; of what is cut nobody has more than his own part.
     assert all(np.size(call.args[0]) == 1 for call in gathered.call_args_list)
 

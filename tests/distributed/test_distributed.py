@@ -35,7 +35,7 @@ def test_eight_devices():
     command = [sys.executable, "-W", "error", str(HERE / "eight.py")]
     done = subprocess.run(command, env=environment(8), text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) == 7
+    assert len(done.stdout.split()) == 8
 
 
 def test_options_that_do_not_fit(capsys):

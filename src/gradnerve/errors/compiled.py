@@ -313,7 +313,7 @@ def other_checkpoint(folder: Any, saved: Sequence[str], names: Sequence[str]) ->
     """restore() of another model's checkpoint."""
     missing = [name for name in names if name not in saved]
     extra = [name for name in saved if name not in names]
-    parts = [f"there is no {name!r} in it{nearest(name, extra)}" for name in missing[:3]]
+    parts = [f"there is no {name!r} in it.{nearest(name, extra)}" for name in missing[:3]]
     parts += [f"it has {name!r}, which is not asked for" for name in extra[:3]]
     return f"the checkpoint in '{folder}' is of something else: {'; '.join(parts)}"
 

@@ -9,9 +9,6 @@ from gradnerve.graph import operator
 from gradnerve.ops.elementwise import sigmoid, tanh
 from gradnerve.ops.shape import concat, expand_dims, matrix_transpose, reshape, stack
 
-__all__ = ["gru_cell", "lstm", "lstm_cell"]
-
-
 # --- One step ------------------------------------------------------------------------------
 
 
