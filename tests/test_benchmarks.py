@@ -116,7 +116,7 @@ def test_two_commits_are_compared_and_nothing_stays_behind():
     assert head.split() == ["HEAD", "here", "here", "÷", "it", "quartiles"]
     assert [line.partition(":")[2].split()[0] for line in lines[:2]] == ["Chain", "cumsum"]
     for line in lines:
-        assert re.search(r"\(.+–.+\) .* \d+\.\d{3}  \d+\.\d{3}–\d+\.\d{3}$", line), line
+        assert re.search(r"\(.+–.+\) .* \d+\.\d{3} +\d+\.\d{3}–\d+\.\d{3}$", line), line
     assert git("worktree", "list") == before
 
 

@@ -256,3 +256,12 @@ def test_compiled_gradient_of_a_convolution_by_its_input_is_numpys(window):
     compiled = jax.jit(lambda c, w: kernels.convolve_input(c, w, window, 1, shape))
     expected = backends.load("numpy").convolve_input(c, weight, window, 1, shape)
     np.testing.assert_allclose(compiled(c, weight), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh", "relu", "gelu", "silu", "softplus", "softmax"])
+def test_compiled_activations_do_not_call_python(name):
+    pytest.importorskip("jax")
+    options = {"dim": -1} if name == "softmax" else {}
+    x = gn.Tensor(np.ones(3, np.float32)).to("jax")
+    compiled = gn.jit(gn.grad(lambda x: getattr(F, name)(x, **options).sum()))
+    assert "callback" not in compiled.lower(x).as_text()

@@ -493,8 +493,8 @@ KERNELS = {
     for f in (
         argtopk, cofactor, convolve, convolve_input, convolve_weight, extend, floor_divide,
         fold_margins, has_inverse, last_written, masked, on_host, overlap_add, put_diagonal, repeat,
-        resample, sliding_windows, sum_runs, window_argmax, window_gather, window_max, window_pick,
-        window_put, window_spread, window_sum, window_values,
+        resample, sigmoid, sliding_windows, sum_runs, window_argmax, window_gather, window_max,
+        window_pick, window_put, window_spread, window_sum, window_values,
     )
 }  # fmt: skip
 """What a library's file has, if it does not have it itself."""
