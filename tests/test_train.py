@@ -432,7 +432,7 @@ def refused(out):
     return str(error.value)
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", sorted(FILES))
 def test_a_folder_that_holds_a_run(tmp_path, file):
     (tmp_path / file).touch()
     assert refused(tmp_path) == (
