@@ -8,3 +8,8 @@ from gradnerve.errors.linear_algebra import *
 from gradnerve.errors.networks import *
 from gradnerve.errors.operators import *
 from gradnerve.errors.source import *
+
+# A traceback names a class by where users find it.
+for _kind in list(globals().values()):
+    if isinstance(_kind, type) and _kind.__module__.startswith(__name__):
+        _kind.__module__ = __name__
