@@ -127,14 +127,15 @@ def _loop(f: Any, init: Any, xs: Any, length: int, reverse: bool) -> tuple[Any, 
         _, y = f(init, x)
         return init, tree().tree_map(lambda leaf: ops.stack([leaf])[:0], y)
     # All at once: a gradient of `leaf[i]` is as large as the leaf, in every round.
-    structure, leaves = _flat(xs)
+    x_structure, leaves = _flat(xs)
+    structure, first = _flat(init)
     rounds = [ops.unstack(leaf) if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     for i in reversed(range(length)) if reverse else range(length):
-        returned = f(carry, tree().tree_unflatten(structure, [leaf[i] for leaf in rounds]))
+        returned = f(carry, tree().tree_unflatten(x_structure, [leaf[i] for leaf in rounds]))
         if not isinstance(returned, tuple) or len(returned) != 2:
             raise ValueError(errors.scan_pair(returned))
         carry, y = returned
-        _check_carry("scan", *_flat(init), *_flat(carry))
+        _check_carry("scan", structure, first, *_flat(carry))
         ys.append(y)
     carry = tree().tree_map(
         lambda leaf: leaf if isinstance(leaf, Tensor) else as_array(leaf), carry

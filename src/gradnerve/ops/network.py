@@ -76,7 +76,7 @@ def softmax(x, axis=-1):
 
 
 @softmax.rule("x", r"\bar x = y \odot (\bar y - \textstyle\sum \bar y \odot y)")
-def _(ct, y, axis):
+def through_softmax(ct, y, axis):
     return y * (ct - sum(ct * y, axis, True))
 
 
@@ -125,8 +125,7 @@ def softmax_error(logits, target):
     r"\bar x = s \odot (\bar y - \textstyle\sum \bar y \odot s),\;s = \operatorname{softmax} x",
 )
 def _(ct, logits):
-    y = softmax(logits)
-    return y * (ct - sum(ct * y, -1, True))
+    return through_softmax(ct, softmax(logits), -1)
 
 
 @operator

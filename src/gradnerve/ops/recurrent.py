@@ -9,7 +9,7 @@ from gradnerve.graph import operator
 from gradnerve.ops.elementwise import sigmoid, tanh
 from gradnerve.ops.shape import concat, expand_dims, matrix_transpose, reshape, stack
 
-# --- One step ------------------------------------------------------------------------------
+# --- One step -------------------------------------------------------------------------------------
 
 
 @operator
